@@ -1,0 +1,82 @@
+//! Wall time, injected. Everything that asks "what time is it" holds a [`Clock`], so that a test decides the answer.
+//!
+//! Timestamps carry microseconds, the precision that both databases store: a value read back equals the value written.
+
+use std::{
+    fmt::Debug,
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+
+/// A point in time: UTC with microseconds.
+pub type Timestamp = DateTime<Utc>;
+
+/// The source of wall time. It may be set back by an operator: nothing may take two readings for an order of events.
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// The present time, cut to whole microseconds.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the machine's clock"
+        )]
+        let now = SystemTime::now();
+        whole_microseconds(DateTime::<Utc>::from(now))
+    }
+}
+
+/// A clock that moves only when told to, for tests.
+#[derive(Debug)]
+pub struct ManualClock {
+    now: Mutex<Timestamp>,
+}
+
+impl ManualClock {
+    /// A clock that stands at `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            now: Mutex::new(whole_microseconds(now)),
+        }
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = now.checked_add_signed(by).unwrap_or(Timestamp::MAX_UTC);
+    }
+
+    /// Sets the clock, forward or back.
+    pub fn set(&self, to: Timestamp) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = whole_microseconds(to);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `at` later by `by`; the end of time where that is out of range.
+#[must_use]
+pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+    TimeDelta::from_std(by)
+        .ok()
+        .and_then(|by| at.checked_add_signed(by))
+        .unwrap_or(Timestamp::MAX_UTC)
+}
+
+fn whole_microseconds(at: Timestamp) -> Timestamp {
+    at.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(at)
+}

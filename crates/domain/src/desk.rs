@@ -1,0 +1,209 @@
+//! The mail desk: turns a draft into a message that is determined byte for byte, and has it stored.
+
+use std::sync::Arc;
+
+use crate::{
+    address::Mailbox,
+    clock::{Clock, Timestamp, later},
+    id::{DeliveryId, MessageId},
+    idempotency::Idempotency,
+    message::{Content, Draft, DraftContent, InternetMessageId, NewDelivery, NewMessage},
+    stores::{Accepted, MessageStore, StoreError},
+    stream::{StreamName, Streams},
+    template::{PinError, TemplateCatalog, VariableProblem},
+};
+
+/// One reason why a draft cannot become a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DraftProblem {
+    /// No stream of this name is configured.
+    #[error("there is no stream `{0}`")]
+    UnknownStream(StreamName),
+    /// No template of this name.
+    #[error("there is no template `{0}`")]
+    UnknownTemplate(crate::template::TemplateName),
+    /// A variable is missing or of another type.
+    #[error("variable `{}`: {}", .0.name, .0.detail)]
+    Variable(VariableProblem),
+    /// Neither the draft nor its template names a sender.
+    #[error("no sender is given, and the template names none")]
+    NoSender,
+    /// Its time is over already.
+    #[error("the expiry is in the past")]
+    Expired,
+}
+
+/// Why a draft was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The draft itself, with every reason at once.
+    #[error("the message cannot be accepted")]
+    Invalid(Vec<DraftProblem>),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes drafts.
+#[derive(Debug)]
+pub struct MailDesk {
+    store: Arc<dyn MessageStore>,
+    templates: Arc<dyn TemplateCatalog>,
+    streams: Streams,
+    clock: Arc<dyn Clock>,
+}
+
+impl MailDesk {
+    /// A desk that stores to `store`.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn MessageStore>,
+        templates: Arc<dyn TemplateCatalog>,
+        streams: Streams,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            store,
+            templates,
+            streams,
+            clock,
+        }
+    }
+
+    /// Accepts a draft: when this returns the id, the message is on disk.
+    ///
+    /// # Errors
+    /// [`SubmitError::Invalid`] with every reason at once, before anything is stored; [`SubmitError::Store`] if the
+    /// store failed.
+    pub async fn submit(
+        &self,
+        draft: Draft,
+        idempotency: Option<Idempotency>,
+    ) -> Result<(MessageId, Accepted), SubmitError> {
+        let message = self.determine(draft).map_err(SubmitError::Invalid)?;
+        let id = message.id;
+        let accepted = self.store.accept(message, idempotency).await?;
+        Ok((id, accepted))
+    }
+
+    /// Fixes all that would vary between two renderings: ids, `Message-ID`, `Date`, template version.
+    ///
+    /// # Errors
+    /// Every reason why the draft cannot be sent.
+    pub fn determine(&self, draft: Draft) -> Result<NewMessage, Vec<DraftProblem>> {
+        let now = self.clock.now();
+        let mut problems = Vec::new();
+        let expires_at = self.expiry(&draft, now, &mut problems);
+        let (content, defaults) = self.content(draft.content, &mut problems);
+        let from = draft.from.or(defaults.from);
+        if from.is_none() && defaults.known {
+            problems.push(DraftProblem::NoSender);
+        }
+        let (Some(from), Some(content), Some(expires_at), true) =
+            (from, content, expires_at, problems.is_empty())
+        else {
+            return Err(problems);
+        };
+        let id = MessageId::new(now);
+        let deliveries = draft.recipients.envelope().cloned();
+        let deliveries = deliveries
+            .map(|recipient| NewDelivery {
+                id: DeliveryId::new(now),
+                recipient,
+            })
+            .collect();
+        let reply_to = if draft.reply_to.is_empty() {
+            defaults.reply_to
+        } else {
+            draft.reply_to
+        };
+        Ok(NewMessage {
+            id,
+            owner: draft.owner,
+            stream: draft.stream,
+            message_id: InternetMessageId::of(id, from.address()),
+            from,
+            recipients: draft.recipients,
+            reply_to,
+            content,
+            headers: draft.headers,
+            tags: draft.tags,
+            metadata: draft.metadata,
+            created_at: now,
+            expires_at,
+            deliveries,
+        })
+    }
+
+    fn expiry(
+        &self,
+        draft: &Draft,
+        now: Timestamp,
+        problems: &mut Vec<DraftProblem>,
+    ) -> Option<Timestamp> {
+        let Some(policy) = self.streams.get(&draft.stream) else {
+            problems.push(DraftProblem::UnknownStream(draft.stream.clone()));
+            return None;
+        };
+        match draft.expires_at {
+            Some(given) if given <= now => {
+                problems.push(DraftProblem::Expired);
+                None
+            }
+            Some(given) => Some(given),
+            None => Some(later(now, policy.expiry)),
+        }
+    }
+
+    fn content(
+        &self,
+        content: DraftContent,
+        problems: &mut Vec<DraftProblem>,
+    ) -> (Option<Content>, Defaults) {
+        let (name, subject, variables) = match content {
+            DraftContent::Inline(content) => return (Some(content), Defaults::of(None, None)),
+            DraftContent::Template {
+                name,
+                subject,
+                variables,
+            } => (name, subject, variables),
+        };
+        match self.templates.pin(&name, &variables) {
+            Ok(pinned) => {
+                let content = Content::Template {
+                    template: pinned.reference,
+                    subject,
+                    variables,
+                };
+                (Some(content), Defaults::of(pinned.from, pinned.reply_to))
+            }
+            Err(PinError::Unknown(name)) => {
+                problems.push(DraftProblem::UnknownTemplate(name));
+                (None, Defaults::default())
+            }
+            Err(PinError::Variables(all)) => {
+                problems.extend(all.into_iter().map(DraftProblem::Variable));
+                (None, Defaults::default())
+            }
+        }
+    }
+}
+
+/// What the content says about sender and answers; `known` is false when the template could not be looked up, so that a
+/// missing sender is not reported on top of that.
+#[derive(Default)]
+struct Defaults {
+    known: bool,
+    from: Option<Mailbox>,
+    reply_to: Vec<Mailbox>,
+}
+
+impl Defaults {
+    fn of(from: Option<Mailbox>, reply_to: Option<Mailbox>) -> Self {
+        Self {
+            known: true,
+            from,
+            reply_to: reply_to.into_iter().collect(),
+        }
+    }
+}

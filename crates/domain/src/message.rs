@@ -1,0 +1,13 @@
+//! Messages. A [`NewMessage`] is determined byte for byte: everything that would vary between two renderings
+//! (`Message-ID`, `Date`, template version) is fixed when it is made, before it is stored.
+
+mod message_id;
+mod new_message;
+mod part;
+
+pub use message_id::{InternetMessageId, InvalidMessageId};
+pub use new_message::{Draft, DraftContent, MAX_RECIPIENTS, NewDelivery, NewMessage, Recipients};
+pub use part::{
+    Content, ExtraHeader, InvalidHeader, InvalidSubject, InvalidTag, MAX_HEADER_VALUE, MAX_SUBJECT,
+    Subject, Tag, Variables,
+};

@@ -1,0 +1,200 @@
+//! From a draft (what a submitter gave, each field parsed) to a message that is ready to be stored.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    address::{EmailAddress, Mailbox},
+    clock::Timestamp,
+    id::{DeliveryId, MessageId},
+    message::{Content, ExtraHeader, InternetMessageId, Subject, Tag, Variables},
+    owner::Owner,
+    stream::StreamName,
+    template::TemplateName,
+};
+
+/// Most recipients of one message: to, cc and bcc together.
+pub const MAX_RECIPIENTS: usize = 50;
+
+/// Who a message goes to. `bcc` reaches the envelope only, never a header.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recipients {
+    /// Shown in `To`.
+    pub to: Vec<Mailbox>,
+    /// Shown in `Cc`.
+    pub cc: Vec<Mailbox>,
+    /// Not shown.
+    pub bcc: Vec<Mailbox>,
+}
+
+impl Recipients {
+    /// One recipient, shown in `To`.
+    #[must_use]
+    pub fn one(mailbox: Mailbox) -> Self {
+        Self {
+            to: vec![mailbox],
+            ..Self::default()
+        }
+    }
+
+    /// Number of mailboxes given, repetitions included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.to.len() + self.cc.len() + self.bcc.len()
+    }
+
+    /// The envelope recipients: each address once, in the order given.
+    pub fn envelope(&self) -> impl Iterator<Item = &EmailAddress> {
+        let mut seen = std::collections::BTreeSet::new();
+        let all = self
+            .to
+            .iter()
+            .chain(&self.cc)
+            .chain(&self.bcc)
+            .map(Mailbox::address);
+        all.filter(move |address| seen.insert(address.canonical()))
+    }
+}
+
+/// What a submitter asks for: every field is valid by itself; what needs configuration, templates or the clock is
+/// still open.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Who submits.
+    pub owner: Owner,
+    /// The stream to send by.
+    pub stream: StreamName,
+    /// The sender; may be absent when the template names one.
+    pub from: Option<Mailbox>,
+    /// The recipients.
+    pub recipients: Recipients,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Vec<Mailbox>,
+    /// What it says.
+    pub content: DraftContent,
+    /// Headers added by the submitter.
+    pub headers: Vec<ExtraHeader>,
+    /// Labels for searches.
+    pub tags: Vec<Tag>,
+    /// Data kept and returned, never in the mail.
+    pub metadata: BTreeMap<String, String>,
+    /// When the mail is worth nothing any more; the stream's expiry if absent.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a draft says.
+#[derive(Debug, Clone)]
+pub enum DraftContent {
+    /// Given whole.
+    Inline(Content),
+    /// By a template, whose current version will be pinned.
+    Template {
+        /// Its name.
+        name: TemplateName,
+        /// Stands instead of the template's own subject.
+        subject: Option<Subject>,
+        /// The data.
+        variables: Variables,
+    },
+}
+
+/// A message as it is stored: determined byte for byte.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Who submitted it.
+    pub owner: Owner,
+    /// The stream it is sent by.
+    pub stream: StreamName,
+    /// The `Message-ID` header, the same in each attempt.
+    pub message_id: InternetMessageId,
+    /// The sender, in `From` and in the envelope.
+    pub from: Mailbox,
+    /// The recipients as shown.
+    pub recipients: Recipients,
+    /// `Reply-To`.
+    pub reply_to: Vec<Mailbox>,
+    /// What it says.
+    pub content: Content,
+    /// Headers added by the submitter.
+    pub headers: Vec<ExtraHeader>,
+    /// Labels.
+    pub tags: Vec<Tag>,
+    /// Data kept beside it.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was accepted; also its `Date` header.
+    pub created_at: Timestamp,
+    /// When it is given up.
+    pub expires_at: Timestamp,
+    /// One delivery for each envelope recipient.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The envelope recipient.
+    pub recipient: EmailAddress,
+}
+
+impl NewMessage {
+    /// About how many bytes of memory the message holds, for the bounds of queues inside the process.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        const OVERHEAD: usize = 1024;
+        let body = match &self.content {
+            Content::Inline { html, text, .. } => {
+                html.as_ref().map_or(0, String::len) + text.as_ref().map_or(0, String::len)
+            }
+            Content::Template { variables, .. } => {
+                variables.iter().map(|(k, v)| k.len() + value_size(v)).sum()
+            }
+        };
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|h| h.name().len() + h.value().len())
+            .sum();
+        let metadata: usize = self.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
+        OVERHEAD + body + headers + metadata + self.recipients.count() * 256
+    }
+}
+
+fn value_size(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    const NODE: usize = 32;
+    NODE + match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(value_size).sum(),
+        Value::Object(members) => members.iter().map(|(k, v)| k.len() + value_size(v)).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_named_twice_gets_one_delivery() {
+        let recipients = Recipients {
+            to: vec!["Ada <ada@example.com>".parse().unwrap()],
+            cc: vec![
+                "ADA@example.com".parse().unwrap(),
+                "bob@example.com".parse().unwrap(),
+            ],
+            bcc: vec![
+                "bob@example.com".parse().unwrap(),
+                "eve@example.com".parse().unwrap(),
+            ],
+        };
+        let envelope: Vec<_> = recipients.envelope().map(EmailAddress::expose).collect();
+        assert_eq!(
+            envelope,
+            ["ada@example.com", "bob@example.com", "eve@example.com"]
+        );
+        assert_eq!(recipients.count(), 5);
+    }
+}
