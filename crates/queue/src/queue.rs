@@ -1,0 +1,100 @@
+//! The trait that every backend of the queue implements: storage and nothing else.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    job::{ClaimedJob, Lane, NewJob},
+    lease::BootId,
+    verdict::Settlement,
+};
+
+/// Why the queue did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// More waits to be written than the backend may hold; nothing was stored.
+    #[error("the queue has too much to write")]
+    Overloaded,
+    /// The backend failed or is stopping. For a write the outcome may be unknown: a settlement is then repeated until
+    /// it is applied or found stale.
+    #[error("the queue is not available")]
+    Unavailable(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+}
+
+/// How many jobs of which lanes a worker can take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Who claims.
+    pub boot: BootId,
+    /// The lanes, the most urgent first.
+    pub lanes: Vec<LaneDemand>,
+}
+
+/// What one lane can take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneDemand {
+    /// The lane.
+    pub lane: Lane,
+    /// Most jobs to claim from it.
+    pub limit: usize,
+}
+
+/// What became of a job that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is stored.
+    Stored,
+    /// A job of that id was there already; nothing was changed.
+    Known,
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Verdict and effects are committed.
+    Applied,
+    /// The lease was not the newest any more: no state was changed.
+    Stale,
+}
+
+/// What a promotion found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promoted {
+    /// How many jobs became ready.
+    pub count: u64,
+    /// How long until the next one is due, if one waits.
+    pub next_due: Option<Duration>,
+}
+
+/// A queue of jobs that outlives the process, or pretends to.
+///
+/// Implementations are storage only: no loop, no registry, no retry arithmetic.
+#[async_trait]
+pub trait Queue: Debug + Send + Sync + 'static {
+    /// What is committed together with a job's end.
+    type Effects: Debug + Send + Sync + 'static;
+
+    /// Enters a node that is about to claim.
+    async fn join(&self, boot: BootId) -> Result<(), QueueError>;
+
+    /// Gives back all that the node holds, attempts unspent, and takes its row out, in one transaction.
+    async fn leave(&self, boot: BootId) -> Result<(), QueueError>;
+
+    /// Stores jobs, all or none. The answers are in the order of the jobs.
+    async fn push(&self, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, QueueError>;
+
+    /// Takes ready jobs, oldest first within a lane, no more than each lane's limit. No job is given to two callers; the
+    /// fence of each is higher than any that was given out for it before.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError>;
+
+    /// Ends leases. Each settlement is applied whole if its lease is the newest of its job, else not at all. The answers
+    /// are in the order of the settlements. Repeating a call whose answer was lost is safe.
+    async fn settle(
+        &self,
+        batch: Arc<[Settlement<Self::Effects>]>,
+    ) -> Result<Vec<Settled>, QueueError>;
+
+    /// Makes jobs ready whose wait is over.
+    async fn promote(&self) -> Result<Promoted, QueueError>;
+}

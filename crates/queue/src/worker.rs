@@ -1,0 +1,219 @@
+//! The worker: a hosted service that claims jobs, runs each in a scope of its own and settles them.
+//!
+//! ```text
+//!  producer ──► bounded channel ──► executors ──► settler
+//!  claims as     (hand-over from     a scope per    settles in batches;
+//!  many as are    accepting stores    job, panics    a permit is free only
+//!  free permits   enters here too)    and deadline   after the commit
+//! ```
+//!
+//! On stop nothing more is claimed or handed over; what was claimed and not begun is given back with its attempt
+//! unspent; what runs is finished, until the stop is forced: then it is dropped and given back too.
+
+mod executor;
+mod producer;
+mod settler;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use posthaste_host::{HostedService, Ready, ServiceError, Stop};
+use tokio::sync::{Semaphore, mpsc};
+use tracing::info;
+
+use crate::{
+    backoff::Backoff,
+    channel::{self, FullMode, Receiver},
+    handover::{Handover, Held},
+    job::Lane,
+    lease::BootId,
+    queue::Queue,
+    registry::Registry,
+    scope::ScopeFactory,
+};
+use executor::Executor;
+use producer::Producer;
+use settler::Settler;
+
+/// One lane of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneConfig {
+    /// The lane.
+    pub lane: Lane,
+    /// Lanes of higher priority are claimed first.
+    pub priority: i32,
+    /// Most jobs of it in hand at a time.
+    pub permits: usize,
+}
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// The lanes it serves.
+    pub lanes: Vec<LaneConfig>,
+    /// How often it looks for work that it was not told of.
+    pub poll: Duration,
+    /// How fresh a claim that found nothing must be for work to be handed over.
+    pub recent_claim: Duration,
+    /// How long one attempt may run, counted from its handler's start.
+    pub deadline: Duration,
+    /// Most jobs between claim and start.
+    pub channel_capacity: usize,
+    /// The waits after attempts whose handler failed.
+    pub backoff: Backoff,
+}
+
+/// A configuration that no worker can follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerError {
+    /// No lane, or a lane without permits.
+    #[error("a worker needs at least one lane, and each lane at least one permit")]
+    NoPermits,
+    /// A claimed job could find the channel full.
+    #[error("the lanes have {permits} permits in all, the channel holds only {capacity} jobs")]
+    ChannelTooSmall {
+        /// Permits of all lanes.
+        permits: usize,
+        /// The channel's capacity.
+        capacity: usize,
+    },
+}
+
+/// Claims, runs and settles the jobs of its lanes.
+pub struct Worker<F: ScopeFactory, Q: Queue + ?Sized> {
+    queue: Arc<Q>,
+    factory: Arc<F>,
+    registry: Registry<F, Q::Effects>,
+    config: WorkerConfig,
+    boot: BootId,
+    permits: BTreeMap<Lane, Arc<Semaphore>>,
+    handover: Arc<Handover>,
+    channel: Receiver<Held>,
+}
+
+impl<F: ScopeFactory, Q: Queue + ?Sized> Worker<F, Q> {
+    /// A worker with a boot id of its own.
+    ///
+    /// # Errors
+    /// [`WorkerError`] for a configuration that cannot work.
+    pub fn new(
+        queue: Arc<Q>,
+        factory: F,
+        registry: Registry<F, Q::Effects>,
+        mut config: WorkerConfig,
+    ) -> Result<Self, WorkerError> {
+        if config.lanes.is_empty() || config.lanes.iter().any(|lane| lane.permits == 0) {
+            return Err(WorkerError::NoPermits);
+        }
+        let total = config.lanes.iter().map(|lane| lane.permits).sum();
+        if total > config.channel_capacity {
+            return Err(WorkerError::ChannelTooSmall {
+                permits: total,
+                capacity: config.channel_capacity,
+            });
+        }
+        config
+            .lanes
+            .sort_by_key(|lane| std::cmp::Reverse(lane.priority));
+        let permits: BTreeMap<_, _> = config
+            .lanes
+            .iter()
+            .map(|l| (l.lane.clone(), Arc::new(Semaphore::new(l.permits))))
+            .collect();
+        let (sender, channel) = channel::bounded(config.channel_capacity, FullMode::Wait);
+        let boot = BootId::random();
+        let shared = permits
+            .iter()
+            .map(|(lane, permits)| (lane.clone(), Arc::clone(permits)));
+        let handover = Arc::new(Handover::new(boot, shared, config.recent_claim, sender));
+        Ok(Self {
+            queue,
+            factory: Arc::new(factory),
+            registry,
+            config,
+            boot,
+            permits,
+            handover,
+            channel,
+        })
+    }
+
+    /// What a store needs to hand freshly accepted work over to this worker.
+    #[must_use]
+    pub fn handover(&self) -> Arc<Handover> {
+        Arc::clone(&self.handover)
+    }
+
+    /// The id under which this worker holds leases.
+    #[must_use]
+    pub fn boot(&self) -> BootId {
+        self.boot
+    }
+}
+
+impl<F: ScopeFactory, Q: Queue + ?Sized> fmt::Debug for Worker<F, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("boot", &self.boot)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<F: ScopeFactory, Q: Queue + ?Sized> HostedService for Worker<F, Q> {
+    fn name(&self) -> &str {
+        "worker"
+    }
+
+    async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError> {
+        let Self {
+            queue,
+            factory,
+            registry,
+            config,
+            boot,
+            permits,
+            handover,
+            channel,
+        } = *self;
+        queue.join(boot).await?;
+        let total = config.lanes.iter().map(|lane| lane.permits).sum();
+        let (ended, endings) = mpsc::channel(total);
+        let producer = Producer::new(
+            Arc::clone(&queue),
+            Arc::clone(&handover),
+            boot,
+            permits,
+            &config,
+        );
+        let executor = Executor::new(factory, registry, &config, ended);
+        let settler = Settler::new(Arc::clone(&queue), Arc::clone(&handover), endings);
+        handover.open();
+        info!(node = %boot, lanes = config.lanes.len(), permits = total, "worker started");
+        ready.ready();
+
+        // The three parts end one behind the other: no more claims, then no more jobs running, then no more to settle.
+        let stages = async {
+            tokio::join!(
+                producer.run(&stop),
+                executor.run(channel, &stop),
+                settler.run(&stop)
+            );
+        };
+        stages.await;
+        queue.leave(boot).await?;
+        info!(node = %boot, "worker stopped");
+        Ok(())
+    }
+}
+
+/// A number drawn evenly from 0 to 1.
+fn jitter() -> f64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    // The upper 32 bits of a version 4 UUID are all random.
+    f64::from(u32::try_from(high >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

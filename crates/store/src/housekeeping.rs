@@ -1,0 +1,85 @@
+//! [`Housekeeping`] on the database: bounded deletes, so that a large backlog never holds the writer for long.
+
+use async_trait::async_trait;
+use posthaste_domain::{
+    clock::Timestamp,
+    stores::{Housekeeping, StoreError},
+};
+use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::{
+    Store,
+    convert::micros,
+    queue::sqlite::statement,
+    writer::{AsyncWork, Unit},
+};
+
+#[async_trait]
+impl Housekeeping for Store {
+    async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let one_time = Prune {
+            table: "one_time_tokens",
+            column: "expires_at",
+            before,
+            limit,
+        };
+        let refresh = Prune {
+            table: "refresh_tokens",
+            ..one_time
+        };
+        Ok(self.writer.write(one_time).await? + self.writer.write(refresh).await?)
+    }
+
+    async fn prune_idempotency_keys(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let keys = Prune {
+            table: "idempotency_keys",
+            column: "created_at",
+            before,
+            limit,
+        };
+        Ok(self.writer.write(keys).await?)
+    }
+
+    async fn prune_nodes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        Ok(self
+            .writer
+            .write(Prune {
+                table: "nodes",
+                column: "left_at",
+                before,
+                limit,
+            })
+            .await?)
+    }
+}
+
+/// Deletes the oldest rows of `table` whose `column` is before an instant; rows without a value there stay.
+#[derive(Clone, Copy)]
+struct Prune {
+    table: &'static str,
+    column: &'static str,
+    before: Timestamp,
+    limit: u32,
+}
+
+#[async_trait]
+impl AsyncWork<u64> for Prune {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<u64, DbErr> {
+        let Self {
+            table,
+            column,
+            before,
+            limit,
+        } = *self;
+        let sql = format!(
+            "DELETE FROM {table} WHERE rowid IN \
+             (SELECT rowid FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT ?)"
+        );
+        let delete = statement(&sql, [micros(before).into(), i64::from(limit).into()]);
+        Ok(unit.txn.execute_raw(delete).await?.rows_affected())
+    }
+}

@@ -1,0 +1,25 @@
+//! Posthaste's stores on a database: messages, deliveries, accounts, template versions and the durable queue, over
+//! SeaORM.
+//!
+//! Writing goes through one task with one connection, which commits whatever waits in one synced transaction
+//! ([`writer`]). Reading goes through a pool that cannot write. The SQLite file belongs to one process at a time, which
+//! a lock file enforces; so whoever opens it knows that every lease in it is of a dead process, and takes it back.
+//!
+//! What holds is stated on the ports in `posthaste_domain::stores` and on `posthaste_queue::Queue`. Only this crate
+//! names SeaORM. What differs between databases stands in one file for each of them ([`queue::sqlite`]).
+
+mod accept;
+mod connect;
+mod convert;
+mod entity;
+mod housekeeping;
+mod lock;
+mod messages;
+mod queue;
+mod settle;
+mod templates;
+mod users;
+mod writer;
+
+pub use connect::{Migrate, OpenError, Opened, Store, StoreConfig};
+pub use queue::SendEmail;

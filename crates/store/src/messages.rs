@@ -1,0 +1,213 @@
+//! [`MessageStore`] on the database.
+
+use async_trait::async_trait;
+use posthaste_domain::{
+    delivery::{AttemptRun, BodyHash, DeliveryState, Reply},
+    id::{DeliveryId, MessageId},
+    idempotency::Idempotency,
+    message::NewMessage,
+    owner::Owner,
+    stores::{
+        Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoreError, StoreHealth,
+        StoredAttempt, StoredDelivery, StoredMessage,
+    },
+};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::{
+    Store,
+    accept::Accept,
+    convert::{self, count, read, timestamp, unreadable, word::Word},
+    entity::{attempts, deliveries, jobs, message_bodies, messages},
+    queue::{State, sqlite::statement},
+    writer::{Command, Failure},
+};
+
+/// A read that failed: the database is there to be asked again.
+pub(crate) fn read_failed(error: DbErr) -> StoreError {
+    StoreError::Unavailable(Some(Box::new(error)))
+}
+
+#[async_trait]
+impl MessageStore for Store {
+    async fn accept(
+        &self,
+        message: NewMessage,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Accepted, StoreError> {
+        let size = message.size();
+        let (accept, answer) = Accept::new(message, idempotency);
+        self.writer
+            .submit(size, |space| Command::Accept(Box::new(accept), space))
+            .await?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Failure::closed().into()))
+    }
+
+    async fn message(
+        &self,
+        owner: &Owner,
+        id: MessageId,
+    ) -> Result<Option<StoredMessage>, StoreError> {
+        let Some((message, rows)) = self
+            .load(id)
+            .await?
+            .filter(|(message, _)| &message.owner == owner)
+        else {
+            return Ok(None);
+        };
+        let states = rows
+            .iter()
+            .map(|row| DeliveryState::read(&row.state))
+            .collect::<Result<_, _>>()?;
+        let job = jobs::Entity::find_by_id(id.as_uuid())
+            .one(&self.reader)
+            .await
+            .map_err(read_failed)?;
+        let leased = job.is_some_and(|job| job.state == State::Leased.word());
+        Ok(Some(StoredMessage {
+            message,
+            leased,
+            states,
+        }))
+    }
+
+    async fn deliveries(
+        &self,
+        owner: &Owner,
+        id: MessageId,
+    ) -> Result<Option<Vec<StoredDelivery>>, StoreError> {
+        let row = messages::Entity::find_by_id(id.as_uuid())
+            .one(&self.reader)
+            .await
+            .map_err(read_failed)?;
+        if row.is_none_or(|row| row.owner != owner.as_str()) {
+            return Ok(None);
+        }
+        let rows = self.delivery_rows(id).await?;
+        let attempts = attempts::Entity::find()
+            .filter(attempts::Column::MessageId.eq(id.as_uuid()))
+            .order_by_asc(attempts::Column::Id)
+            .all(&self.reader)
+            .await
+            .map_err(read_failed)?;
+        rows.iter()
+            .map(|row| delivery(row, &attempts))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    async fn outgoing(&self, id: MessageId) -> Result<Option<OutgoingMessage>, StoreError> {
+        let Some((message, rows)) = self.load(id).await? else {
+            return Ok(None);
+        };
+        let mut open = Vec::new();
+        for row in &rows {
+            let state = DeliveryState::read(&row.state)?;
+            if !state.is_final() {
+                let recipient = read("deliveries.recipient", &row.recipient)?;
+                open.push(OpenDelivery {
+                    id: DeliveryId::from_uuid(row.id),
+                    recipient,
+                    state,
+                    tries: count(row.tries),
+                });
+            }
+        }
+        Ok(Some(OutgoingMessage { message, open }))
+    }
+}
+
+#[async_trait]
+impl StoreHealth for Store {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.reader
+            .query_one_raw(statement("SELECT 1", []))
+            .await
+            .map_err(read_failed)?;
+        Ok(())
+    }
+}
+
+impl Store {
+    async fn load(
+        &self,
+        id: MessageId,
+    ) -> Result<Option<(NewMessage, Vec<deliveries::Model>)>, StoreError> {
+        let found = messages::Entity::find_by_id(id.as_uuid())
+            .one(&self.reader)
+            .await
+            .map_err(read_failed)?;
+        let Some(row) = found else { return Ok(None) };
+        let body = message_bodies::Entity::find_by_id(id.as_uuid())
+            .one(&self.reader)
+            .await
+            .map_err(read_failed)?;
+        let body = body.ok_or_else(|| unreadable("message_bodies"))?;
+        let rows = self.delivery_rows(id).await?;
+        let message = convert::message::message(row, body, &rows)?;
+        Ok(Some((message, rows)))
+    }
+
+    async fn delivery_rows(&self, id: MessageId) -> Result<Vec<deliveries::Model>, StoreError> {
+        deliveries::Entity::find()
+            .filter(deliveries::Column::MessageId.eq(id.as_uuid()))
+            .order_by_asc(deliveries::Column::Position)
+            .all(&self.reader)
+            .await
+            .map_err(read_failed)
+    }
+}
+
+fn delivery(
+    row: &deliveries::Model,
+    attempts: &[attempts::Model],
+) -> Result<StoredDelivery, StoreError> {
+    let mine = attempts
+        .iter()
+        .filter(|attempt| attempt.delivery_id == row.id);
+    Ok(StoredDelivery {
+        id: DeliveryId::from_uuid(row.id),
+        recipient: read("deliveries.recipient", &row.recipient)?,
+        state: DeliveryState::read(&row.state)?,
+        tries: count(row.tries),
+        next_attempt_at: row.next_attempt_at.map(timestamp).transpose()?,
+        attempts: mine.map(attempt).collect::<Result<_, _>>()?,
+    })
+}
+
+fn attempt(row: &attempts::Model) -> Result<StoredAttempt, StoreError> {
+    let hash = row
+        .body_hash
+        .as_deref()
+        .map(<[u8; 32]>::try_from)
+        .transpose();
+    let run = AttemptRun {
+        started_at: timestamp(row.started_at)?,
+        duration: std::time::Duration::from_micros(
+            u64::try_from(row.duration_us).unwrap_or_default(),
+        ),
+        transport: row.transport.clone(),
+        remote: row.remote.clone(),
+        body_hash: hash
+            .map_err(|_| unreadable("attempts.body_hash"))?
+            .map(BodyHash),
+    };
+    let reply = Reply {
+        stage: Word::read(&row.stage)?,
+        class: Word::read(&row.class)?,
+        code: row.code.and_then(|code| u16::try_from(code).ok()),
+        enhanced: row
+            .enhanced
+            .as_deref()
+            .map(|code| read("attempts.enhanced", code))
+            .transpose()?,
+        text: row.text.clone(),
+    };
+    Ok(StoredAttempt {
+        run,
+        reply,
+        stale: row.stale,
+    })
+}

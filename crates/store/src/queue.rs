@@ -1,0 +1,184 @@
+//! The durable queue: rows of live work.
+
+pub(crate) mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use posthaste_domain::{
+    clock::{Timestamp, later},
+    delivery::DeliveryReport,
+};
+use posthaste_queue::{
+    BootId, ClaimRequest, ClaimedJob, Job, NewJob, Promoted, Pushed, Queue, QueueError, Settled,
+    Settlement,
+};
+use sea_orm::{DbErr, Set};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    Store,
+    convert::micros,
+    entity::jobs,
+    settle::Settle,
+    writer::{AsyncWork, Command, Failure, Unit},
+};
+
+/// The job that accepting a message implies: send it. Its id is the message's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendEmail {
+    /// The message.
+    pub message: Uuid,
+}
+
+impl Job for SendEmail {
+    const KIND: &'static str = "send_email";
+}
+
+/// Where a live job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It may be claimed.
+    Ready,
+    /// It waits until `run_at`.
+    Scheduled,
+    /// A node holds it.
+    Leased,
+}
+
+impl State {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Scheduled => "scheduled",
+            Self::Leased => "leased",
+        }
+    }
+}
+
+/// The row of a job that nobody has claimed yet.
+pub(crate) fn new_row(job: &NewJob, now: Timestamp) -> jobs::ActiveModel {
+    let state = if job.delay.is_zero() {
+        State::Ready
+    } else {
+        State::Scheduled
+    };
+    jobs::ActiveModel {
+        id: Set(job.id.as_uuid()),
+        lane: Set(job.lane.to_string()),
+        kind: Set(job.kind.clone()),
+        payload: Set(job.payload.clone()),
+        state: Set(state.word().to_owned()),
+        run_at: Set(micros(later(now, job.delay))),
+        attempts: Set(0),
+        crashes: Set(0),
+        fence: Set(0),
+        boot_id: Set(None),
+        last_error: Set(None),
+        created_at: Set(micros(now)),
+    }
+}
+
+#[async_trait]
+impl Queue for Store {
+    type Effects = DeliveryReport;
+
+    async fn join(&self, boot: BootId) -> Result<(), QueueError> {
+        Ok(self.writer.write(Join(boot)).await?)
+    }
+
+    async fn leave(&self, boot: BootId) -> Result<(), QueueError> {
+        Ok(self.writer.write(Leave(boot)).await?)
+    }
+
+    async fn push(&self, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, QueueError> {
+        Ok(self.writer.write(Push(jobs)).await?)
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError> {
+        // Most polls find nothing; a read tells so without a turn of the writer.
+        if !sqlite::any_ready(&self.reader).await.map_err(unavailable)? {
+            return Ok(Vec::new());
+        }
+        Ok(self.writer.write(Claim(request)).await?)
+    }
+
+    async fn settle(
+        &self,
+        batch: Arc<[Settlement<DeliveryReport>]>,
+    ) -> Result<Vec<Settled>, QueueError> {
+        let (settle, answer) = Settle::new(batch);
+        self.writer.urgent(Command::Settle(settle)).await?;
+        Ok(answer.await.unwrap_or_else(|_| Err(Failure::closed()))?)
+    }
+
+    async fn promote(&self) -> Result<Promoted, QueueError> {
+        let now = self.clock.now();
+        let next = sqlite::next_due(&self.reader).await.map_err(unavailable)?;
+        if next.is_none_or(|next| next > micros(now)) {
+            return Ok(Promoted {
+                count: 0,
+                next_due: next.map(|next| sqlite::until(next, now)),
+            });
+        }
+        Ok(self.writer.write(Promote).await?)
+    }
+}
+
+fn unavailable(error: DbErr) -> QueueError {
+    QueueError::Unavailable(Some(Box::new(error)))
+}
+
+struct Join(BootId);
+
+#[async_trait]
+impl AsyncWork<()> for Join {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
+        sqlite::join(unit, self.0).await
+    }
+}
+
+struct Leave(BootId);
+
+#[async_trait]
+impl AsyncWork<()> for Leave {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
+        sqlite::leave(unit, self.0).await
+    }
+}
+
+struct Push(Vec<NewJob>);
+
+#[async_trait]
+impl AsyncWork<Vec<Pushed>> for Push {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Vec<Pushed>, DbErr> {
+        let pushed = sqlite::push(unit, &self.0).await?;
+        for job in &self.0 {
+            unit.work_waits(job.lane.clone());
+        }
+        Ok(pushed)
+    }
+}
+
+struct Claim(ClaimRequest);
+
+#[async_trait]
+impl AsyncWork<Vec<ClaimedJob>> for Claim {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Vec<ClaimedJob>, DbErr> {
+        let mut claimed = Vec::new();
+        for demand in self.0.lanes.iter().filter(|demand| demand.limit > 0) {
+            claimed.extend(sqlite::claim(unit, self.0.boot, demand).await?);
+        }
+        Ok(claimed)
+    }
+}
+
+struct Promote;
+
+#[async_trait]
+impl AsyncWork<Promoted> for Promote {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Promoted, DbErr> {
+        sqlite::promote(unit).await
+    }
+}

@@ -1,0 +1,291 @@
+//! The writing task: gathers a batch, commits it, answers.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use posthaste_domain::clock::Clock;
+use posthaste_queue::Handover;
+use sea_orm::{
+    DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::{
+    Command, Limits, Unit, Write,
+    checkpoint::Checkpointer,
+    failure::{Failure, is_of_one_command},
+};
+use crate::{accept::AcceptGroup, connect::Connector, settle::SettleGroup};
+
+/// How often the free space of the disk is looked at.
+const DISK_LOOK: Duration = Duration::from_secs(1);
+
+pub(super) struct Batcher {
+    connector: Connector,
+    /// Absent after an error, until it could be opened again.
+    connection: Option<DatabaseConnection>,
+    checkpointer: Checkpointer,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    handover: Arc<OnceLock<Arc<Handover>>>,
+    disk: Disk,
+}
+
+/// What was last seen of the disk.
+struct Disk {
+    looked: Option<Instant>,
+    below_floor: bool,
+}
+
+/// How a transaction ended that was not committed.
+enum Aborted {
+    /// Rolled back for an error in one command.
+    Guilty(DbErr),
+    /// The connection is not to be used any more.
+    Broken(Failure),
+}
+
+impl Batcher {
+    pub(super) fn new(
+        connector: Connector,
+        connection: DatabaseConnection,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        handover: Arc<OnceLock<Arc<Handover>>>,
+    ) -> Self {
+        let checkpointer = Checkpointer::new(connector.clone(), limits.checkpoint_above);
+        let disk = Disk {
+            looked: None,
+            below_floor: false,
+        };
+        Self {
+            connector,
+            connection: Some(connection),
+            checkpointer,
+            limits,
+            clock,
+            handover,
+            disk,
+        }
+    }
+
+    /// Runs until both queues are closed and empty.
+    pub(super) async fn run(
+        &mut self,
+        mut urgent: mpsc::Receiver<Command>,
+        mut intake: mpsc::Receiver<Command>,
+    ) {
+        loop {
+            // Waiting takes nothing out, so nothing can be lost by the branch that is not taken.
+            let first = tokio::select! {
+                biased;
+                Some(command) = urgent.recv() => command,
+                Some(command) = intake.recv() => command,
+                else => break,
+            };
+            let mut commands = vec![first];
+            while commands.len() < self.limits.batch
+                && let Ok(command) = urgent.try_recv()
+            {
+                commands.push(command);
+            }
+            while commands.len() < self.limits.batch
+                && let Ok(command) = intake.try_recv()
+            {
+                commands.push(command);
+            }
+            self.write(commands).await;
+            self.checkpointer.between_batches().await;
+        }
+        if let Some(connection) = self.connection.take() {
+            self.checkpointer.finish().await;
+            close(connection).await;
+        }
+    }
+
+    async fn write(&mut self, commands: Vec<Command>) {
+        let mut units = self.grouped(commands);
+        if units.is_empty() {
+            return;
+        }
+        match self.transact(&mut units).await {
+            Ok(()) => units.into_iter().for_each(Write::committed),
+            Err(Aborted::Broken(failure)) => fail(units, &failure),
+            Err(Aborted::Guilty(_)) => {
+                for unit in units.into_iter().flat_map(Write::split) {
+                    self.write_alone(unit).await;
+                }
+            }
+        }
+    }
+
+    async fn write_alone(&mut self, mut unit: Box<dyn Write>) {
+        loop {
+            match self.transact(std::slice::from_mut(&mut unit)).await {
+                Ok(()) => return unit.committed(),
+                Err(Aborted::Guilty(_)) if unit.lighten() => {}
+                Err(Aborted::Guilty(error)) => {
+                    error!(
+                        error = &error as &dyn std::error::Error,
+                        "a command broke a constraint"
+                    );
+                    return unit.failed(Failure::NotWritten(Some(Arc::new(error))));
+                }
+                Err(Aborted::Broken(failure)) => return unit.failed(failure),
+            }
+        }
+    }
+
+    /// Merges what can be merged: ends of jobs first, then what is neither, then submits.
+    fn grouped(&mut self, commands: Vec<Command>) -> Vec<Box<dyn Write>> {
+        let (mut settles, mut accepts, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for command in commands {
+            match command {
+                Command::Settle(settle) => settles.push(settle),
+                Command::Accept(accept, space) if !accept.abandoned() => {
+                    accepts.push((accept, space))
+                }
+                Command::Other(write) if !write.abandoned() => others.push(write),
+                Command::Accept(..) | Command::Other(_) => {}
+            }
+        }
+        if !accepts.is_empty() && self.below_disk_floor() {
+            for (accept, _space) in accepts.drain(..) {
+                accept.refuse(Failure::DiskFloor);
+            }
+        }
+        let mut units: Vec<Box<dyn Write>> = Vec::new();
+        if !settles.is_empty() {
+            units.push(Box::new(SettleGroup::new(settles)));
+        }
+        units.extend(others);
+        if !accepts.is_empty() {
+            units.push(Box::new(AcceptGroup::new(accepts)));
+        }
+        units
+    }
+
+    /// Applies all units in one transaction and commits it, synced. Only then are jobs handed over.
+    async fn transact(&mut self, units: &mut [Box<dyn Write>]) -> Result<(), Aborted> {
+        let connection = self
+            .connected()
+            .await
+            .map_err(|error| Aborted::Broken(not_written(error)))?;
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let txn = match connection.begin_with_options(immediate).await {
+            Ok(txn) => txn,
+            Err(error) => return Err(Aborted::Broken(self.broken(not_written(error)).await)),
+        };
+        let handover = self.handover.get();
+        let now = self.clock.now();
+        let mut unit = Unit {
+            txn: &txn,
+            now,
+            handover,
+            handed: Vec::new(),
+            waiting: Vec::new(),
+        };
+        for write in units {
+            if let Err(error) = write.apply(&mut unit).await {
+                // Reservations are freed before anything else is tried.
+                drop(unit);
+                let rolled_back = txn.rollback().await;
+                return Err(if is_of_one_command(&error) && rolled_back.is_ok() {
+                    Aborted::Guilty(error)
+                } else {
+                    Aborted::Broken(self.broken(not_written(error)).await)
+                });
+            }
+        }
+        let Unit {
+            handed, waiting, ..
+        } = unit;
+        if let Err(error) = txn.commit().await {
+            drop(handed);
+            return Err(Aborted::Broken(
+                self.broken(Failure::Unknown(Arc::new(error))).await,
+            ));
+        }
+        for (reservation, job) in handed {
+            if let Err(job) = reservation.deliver(job) {
+                // The worker began to stop meanwhile: its leaving gives the job back.
+                tracing::debug!(job.id = %job.meta.id, "handed over while stopping");
+            }
+        }
+        if let Some(handover) = self.handover.get() {
+            waiting.iter().for_each(|lane| handover.work_waits(lane));
+        }
+        Ok(())
+    }
+
+    async fn connected(&mut self) -> Result<DatabaseConnection, DbErr> {
+        if let Some(connection) = &self.connection {
+            return Ok(connection.clone());
+        }
+        let opened = self.connector.writer().await;
+        let connection = opened.map_err(|error| DbErr::Custom(error.to_string()))?;
+        info!("the database is open again");
+        self.connection = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Closes the connection: SQLite may have ended the transaction by itself, and what ran next would be committed row
+    /// by row.
+    async fn broken(&mut self, failure: Failure) -> Failure {
+        if let Some(connection) = self.connection.take() {
+            warn!(?failure, "writing failed; the database is opened anew");
+            close(connection).await;
+        }
+        failure
+    }
+
+    fn below_disk_floor(&mut self) -> bool {
+        if self
+            .disk
+            .looked
+            .is_none_or(|looked| looked.elapsed() >= DISK_LOOK)
+        {
+            let free = self.connector.free_space();
+            let below = free.is_some_and(|free| free < self.limits.disk_floor);
+            if below && !self.disk.below_floor {
+                warn!(
+                    free_bytes = free,
+                    floor_bytes = self.limits.disk_floor,
+                    "the disk is nearly full; submits are refused"
+                );
+            } else if !below && self.disk.below_floor {
+                info!(free_bytes = free, "there is room on the disk again");
+            }
+            self.disk = Disk {
+                looked: Some(Instant::now()),
+                below_floor: below,
+            };
+        }
+        self.disk.below_floor
+    }
+}
+
+fn not_written(error: DbErr) -> Failure {
+    Failure::NotWritten(Some(Arc::new(error)))
+}
+
+fn fail(units: Vec<Box<dyn Write>>, failure: &Failure) {
+    for unit in units {
+        unit.failed(failure.clone());
+    }
+}
+
+async fn close(connection: DatabaseConnection) {
+    if let Err(error) = connection.close().await {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "a connection did not close"
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! The database schema, in steps. A released step is never changed: the next one adds to it (expand), and only a later
+//! release takes away what nobody uses any more (contract), so that two releases can run side by side.
+//!
+//! Instants are stored as `bigint` microseconds since 1970, ids as UUIDs, states as the words of `posthaste-store`'s
+//! conversions, structured values as JSON text exactly as accepted.
+
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "the trait's own signature elides it, and async_trait then tells them apart"
+)]
+
+mod m0001_accounts;
+mod m0002_messages;
+mod m0003_queue;
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+/// All steps, oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_accounts::Migration),
+            Box::new(m0002_messages::Migration),
+            Box::new(m0003_queue::Migration),
+        ]
+    }
+}
