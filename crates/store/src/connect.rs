@@ -12,7 +12,7 @@ use posthaste_domain::clock::Clock;
 use posthaste_queue::Handover;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -236,7 +236,7 @@ pub(crate) struct Connector {
 impl Connector {
     /// The one connection that writes. Checkpoints are never run by its commits.
     pub(crate) async fn writer(&self) -> Result<DatabaseConnection, OpenError> {
-        let connection = self.single(0).await?;
+        let connection = self.single().await?;
         for (pragma, wanted) in [
             ("journal_mode", "wal"),
             ("synchronous", "2"),
@@ -256,19 +256,18 @@ impl Connector {
 
     /// A connection for checkpoints: as durable as the writer's, for it writes the database file.
     pub(crate) async fn checkpointer(&self) -> Result<DatabaseConnection, DbErr> {
-        self.single(0).await
+        self.single().await
     }
 
-    async fn single(&self, autocheckpoint: u32) -> Result<DatabaseConnection, DbErr> {
-        let mut options = self.options();
-        options.max_connections(1).min_connections(1);
-        options.map_sqlx_sqlite_opts(move |sqlite| {
+    async fn single(&self) -> Result<DatabaseConnection, DbErr> {
+        let options = self.options(1, |sqlite| {
             sqlite
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
-                .pragma("wal_autocheckpoint", autocheckpoint.to_string())
+                // Checkpoints are asked for, never run inside a commit.
+                .pragma("wal_autocheckpoint", "0")
                 // A log that was emptied is cut, not kept at its largest size.
                 .pragma("journal_size_limit", "0")
         });
@@ -276,24 +275,27 @@ impl Connector {
     }
 
     async fn readers(&self, connections: u32) -> Result<DatabaseConnection, DbErr> {
-        let mut options = self.options();
-        options
-            .max_connections(connections.max(1))
-            .min_connections(1);
-        options.map_sqlx_sqlite_opts(|sqlite| sqlite.read_only(true));
-        Database::connect(options).await
+        Database::connect(self.options(connections.max(1), |sqlite| sqlite.read_only(true))).await
     }
 
-    fn options(&self) -> ConnectOptions {
+    fn options(
+        &self,
+        connections: u32,
+        more: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
+    ) -> ConnectOptions {
         let mut options = ConnectOptions::new("sqlite://");
         let (path, busy_timeout) = (self.path.clone(), self.busy_timeout);
         options
+            .max_connections(connections)
+            .min_connections(1)
             .sqlx_logging(false)
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(10))
-            .map_sqlx_sqlite_opts(move |sqlite| sqlite.filename(&path).busy_timeout(busy_timeout));
+            .map_sqlx_sqlite_opts(move |sqlite| {
+                more(sqlite.filename(&path).busy_timeout(busy_timeout))
+            });
         options
     }
 

@@ -1,0 +1,176 @@
+//! Accepting and reading back.
+
+use std::sync::Arc;
+
+use posthaste_domain::{
+    clock::Clock,
+    delivery::DeliveryState,
+    idempotency::Idempotency,
+    message::Content,
+    stores::{Accepted, MessageStore},
+    template::{TemplateRef, TemplateVersionId},
+};
+use posthaste_queue::{BootId, Queue};
+use tokio::task::JoinSet;
+
+use crate::support::{Bench, owner};
+
+fn key(key: &str, request: u8) -> Option<Idempotency> {
+    let key = key.parse().expect("a valid key");
+    Some(Idempotency {
+        route: "/emails".into(),
+        key,
+        fingerprint: [request; 32],
+    })
+}
+
+#[tokio::test]
+async fn a_message_is_read_back_as_it_was_accepted() {
+    let bench = Bench::new().await;
+    let mut message = bench.message(&["Ada <ada@example.com>", "bob@example.com"]);
+    message.recipients.bcc = vec!["eve@example.com".parse().unwrap()];
+    assert_eq!(
+        bench.store.accept(message.clone(), None).await.unwrap(),
+        Accepted::Stored
+    );
+    let stored = bench
+        .store
+        .message(&owner(), message.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.message, message);
+    assert_eq!(stored.states, [DeliveryState::Queued; 2]);
+    let outgoing = bench.store.outgoing(message.id).await.unwrap().unwrap();
+    assert_eq!(outgoing.message, message);
+    assert_eq!(outgoing.open.len(), 2);
+    let deliveries = bench
+        .store
+        .deliveries(&owner(), message.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let recipients: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| delivery.recipient.expose())
+        .collect();
+    assert_eq!(recipients, ["ada@example.com", "bob@example.com"]);
+}
+
+#[tokio::test]
+async fn a_template_message_keeps_its_version_and_data() {
+    let bench = Bench::new().await;
+    let mut message = bench.message(&["ada@example.com"]);
+    let variables = serde_json::json!({"z": 1, "a": {"nested": [true, null, "\u{0}ü"]}});
+    message.content = Content::Template {
+        template: TemplateRef {
+            name: "receipt".parse().unwrap(),
+            version: TemplateVersionId::from_digest(&[7; 32]),
+        },
+        subject: None,
+        variables: variables.as_object().unwrap().clone(),
+    };
+    bench.store.accept(message.clone(), None).await.unwrap();
+    assert_eq!(
+        bench
+            .store
+            .message(&owner(), message.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .message,
+        message
+    );
+}
+
+#[tokio::test]
+async fn another_owners_message_is_as_absent_as_none() {
+    let bench = Bench::new().await;
+    let message = bench.message(&["ada@example.com"]);
+    bench.store.accept(message.clone(), None).await.unwrap();
+    let stranger = "stranger".parse().unwrap();
+    assert_eq!(
+        bench.store.message(&stranger, message.id).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        bench.store.deliveries(&stranger, message.id).await.unwrap(),
+        None
+    );
+}
+
+/// I28 as far as one node meets it: one key, many submits at once, one message.
+#[tokio::test]
+async fn of_many_submits_under_one_key_one_is_stored_and_the_others_find_it() {
+    let bench = Bench::new().await;
+    let mut submits = JoinSet::new();
+    for _ in 0..40 {
+        let (store, message) = (
+            Arc::clone(&bench.store),
+            bench.message(&["ada@example.com"]),
+        );
+        submits.spawn(async move {
+            let id = message.id;
+            (id, store.accept(message, key("order-42", 1)).await.unwrap())
+        });
+    }
+    let answers = submits.join_all().await;
+    let stored: Vec<_> = answers
+        .iter()
+        .filter(|(_, answer)| *answer == Accepted::Stored)
+        .collect();
+    assert_eq!(stored.len(), 1);
+    let winner = stored[0].0;
+    assert!(
+        answers
+            .iter()
+            .all(|(id, answer)| *id == winner || *answer == Accepted::Replayed(winner))
+    );
+    let boot = BootId::random();
+    bench.store.join(boot).await.unwrap();
+    assert_eq!(
+        bench.claim(boot, 100).await.len(),
+        1,
+        "one message, one job"
+    );
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_request_of_one_owner_and_route() {
+    let bench = Bench::new().await;
+    let submit = |idempotency| {
+        bench
+            .store
+            .accept(bench.message(&["ada@example.com"]), idempotency)
+    };
+    assert_eq!(submit(key("k", 1)).await.unwrap(), Accepted::Stored);
+    assert_eq!(submit(key("k", 2)).await.unwrap(), Accepted::KeyReused);
+    assert_eq!(submit(key("other", 2)).await.unwrap(), Accepted::Stored);
+    let elsewhere = key("k", 2).map(|key| Idempotency {
+        route: "/elsewhere".into(),
+        ..key
+    });
+    assert_eq!(submit(elsewhere).await.unwrap(), Accepted::Stored);
+    let mut foreign = bench.message(&["ada@example.com"]);
+    foreign.owner = "stranger".parse().unwrap();
+    assert_eq!(
+        bench.store.accept(foreign, key("k", 2)).await.unwrap(),
+        Accepted::Stored
+    );
+}
+
+#[tokio::test]
+async fn many_submits_at_once_are_all_stored() {
+    let bench = Bench::new().await;
+    let mut submits = JoinSet::new();
+    for number in 0..500 {
+        let message = bench.message(&[&format!("user{number}@example.com")]);
+        let store = Arc::clone(&bench.store);
+        submits.spawn(async move { (message.id, store.accept(message, None).await.unwrap()) });
+    }
+    for (id, answer) in submits.join_all().await {
+        assert_eq!(answer, Accepted::Stored);
+        assert!(bench.store.message(&owner(), id).await.unwrap().is_some());
+    }
+    assert!(bench.clock.now() > posthaste_domain::clock::Timestamp::UNIX_EPOCH);
+}

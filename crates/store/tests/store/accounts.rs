@@ -1,0 +1,176 @@
+//! Registering and confirming.
+
+use std::{sync::Arc, time::Duration};
+
+use posthaste_domain::{
+    clock::{Clock, later},
+    id::UserId,
+    password::PasswordHash,
+    stores::{MessageStore, NewToken, Registration, UserStore},
+    token::{TokenPurpose, TokenSecret},
+    user::UserStatus,
+};
+use tokio::task::JoinSet;
+
+use crate::support::{Bench, owner};
+
+fn registration(bench: &Bench, email: &str) -> (Registration, TokenSecret) {
+    let secret = TokenSecret::generate().expect("random bytes");
+    let now = bench.clock.now();
+    let registration = Registration {
+        id: UserId::new(now),
+        email: email.parse().expect("a valid address"),
+        display_name: Some("Ada".parse().expect("a valid name")),
+        password: PasswordHash::from_phc("$argon2id$…".into()),
+        created_at: now,
+        token: NewToken {
+            purpose: TokenPurpose::ConfirmAccount,
+            hash: secret.hash(),
+            expires_at: later(now, Duration::from_secs(3600)),
+        },
+        confirmation: bench.message(&[email]),
+        notice: bench.message(&[email]),
+    };
+    (registration, secret)
+}
+
+#[tokio::test]
+async fn a_registration_stores_account_token_and_mail_together() {
+    let bench = Bench::new().await;
+    let (registration, secret) = registration(&bench, "Ada@example.com");
+    let (id, mail, notice) = (
+        registration.id,
+        registration.confirmation.id,
+        registration.notice.id,
+    );
+    bench.store.register(registration).await.unwrap();
+    let user = bench.store.user(id).await.unwrap().unwrap();
+    assert_eq!(
+        (user.email.expose(), user.status),
+        ("Ada@example.com", UserStatus::Pending)
+    );
+    assert!(bench.store.message(&owner(), mail).await.unwrap().is_some());
+    assert!(
+        bench
+            .store
+            .message(&owner(), notice)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        bench
+            .store
+            .confirm(secret.hash(), bench.clock.now())
+            .await
+            .unwrap(),
+        Some(id)
+    );
+    assert_eq!(
+        bench.store.user(id).await.unwrap().unwrap().status,
+        UserStatus::Active
+    );
+}
+
+#[tokio::test]
+async fn a_known_address_gets_the_notice_and_nothing_else_changes() {
+    let bench = Bench::new().await;
+    let (first, secret) = registration(&bench, "ada@example.com");
+    let id = first.id;
+    bench.store.register(first).await.unwrap();
+    let (second, other_secret) = registration(&bench, "ADA@Example.com");
+    let (second_id, mail, notice) = (second.id, second.confirmation.id, second.notice.id);
+    bench.store.register(second).await.unwrap();
+    assert_eq!(bench.store.user(second_id).await.unwrap(), None);
+    assert!(bench.store.message(&owner(), mail).await.unwrap().is_none());
+    assert!(
+        bench
+            .store
+            .message(&owner(), notice)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        bench
+            .store
+            .confirm(other_secret.hash(), bench.clock.now())
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        bench
+            .store
+            .confirm(secret.hash(), bench.clock.now())
+            .await
+            .unwrap(),
+        Some(id)
+    );
+}
+
+#[tokio::test]
+async fn of_many_registrations_of_one_address_at_once_one_account_is_made() {
+    let bench = Bench::new().await;
+    let mut registrations = JoinSet::new();
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        let (registration, _) = registration(&bench, "ada@example.com");
+        ids.push((
+            registration.id,
+            registration.confirmation.id,
+            registration.notice.id,
+        ));
+        let store = Arc::clone(&bench.store);
+        registrations.spawn(async move { store.register(registration).await.unwrap() });
+    }
+    registrations.join_all().await;
+    let (mut users, mut mails, mut notices) = (0, 0, 0);
+    for (user, mail, notice) in ids {
+        users += u32::from(bench.store.user(user).await.unwrap().is_some());
+        mails += u32::from(bench.store.message(&owner(), mail).await.unwrap().is_some());
+        notices += u32::from(
+            bench
+                .store
+                .message(&owner(), notice)
+                .await
+                .unwrap()
+                .is_some(),
+        );
+    }
+    assert_eq!((users, mails, notices), (1, 1, 19));
+}
+
+#[tokio::test]
+async fn a_token_works_once_and_before_its_expiry() {
+    let bench = Bench::new().await;
+    let (one, used) = registration(&bench, "ada@example.com");
+    let (two, late) = registration(&bench, "bob@example.com");
+    bench.store.register(one).await.unwrap();
+    bench.store.register(two).await.unwrap();
+    assert!(
+        bench
+            .store
+            .confirm(used.hash(), bench.clock.now())
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        bench
+            .store
+            .confirm(used.hash(), bench.clock.now())
+            .await
+            .unwrap(),
+        None
+    );
+    bench.clock.advance(Duration::from_secs(3600));
+    assert_eq!(
+        bench
+            .store
+            .confirm(late.hash(), bench.clock.now())
+            .await
+            .unwrap(),
+        None
+    );
+}

@@ -1,0 +1,24 @@
+//! The queue's contract on SQLite.
+
+use std::sync::{Arc, Mutex};
+
+use posthaste_queue::contract;
+
+use crate::support::Bench;
+
+/// P10. The same cases as every other backend.
+#[tokio::test]
+async fn the_queue_on_sqlite_passes_the_contract() {
+    // The folders live as long as the test: each case has a database of its own.
+    let benches = Arc::new(Mutex::new(Vec::new()));
+    contract::run_all(|| {
+        let benches = Arc::clone(&benches);
+        async move {
+            let bench = Bench::new().await;
+            let store = Arc::clone(&bench.store);
+            benches.lock().expect("no case panicked").push(bench);
+            store
+        }
+    })
+    .await;
+}

@@ -1,0 +1,9 @@
+//! The store on a real SQLite file.
+
+mod accepting;
+mod accounts;
+mod contract;
+mod durability;
+mod housekeeping;
+mod settling;
+mod support;

@@ -1,0 +1,49 @@
+//! Programs that a test needs and this machine may lack. `tests/run` installs them.
+//!
+//! A missing one skips the test, loudly, at a desk; where the variable `CI` is set it fails the test, because nobody
+//! reads a skipped line there.
+
+use std::process::{Command, Stdio};
+
+use super::figures::is_set;
+
+/// Where a Python with aiosmtpd is looked for, in the order of `tests/run`.
+const PYTHONS: &[&str] = &[
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/.venv/bin/python3"),
+    "python3",
+    "/usr/bin/python3",
+];
+
+/// A Python that has aiosmtpd.
+pub(crate) fn python() -> Option<&'static str> {
+    let found = PYTHONS
+        .iter()
+        .copied()
+        .find(|python| succeeds(python, &["-c", "import aiosmtpd"]));
+    or_skip("a Python with aiosmtpd", found)
+}
+
+/// The tracer that fails, delays or kills at chosen system calls.
+pub(crate) fn strace() -> Option<&'static str> {
+    or_skip(
+        "strace",
+        succeeds("strace", &["--version"]).then_some("strace"),
+    )
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let run = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
+    run.is_ok_and(|output| output.status.success())
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn or_skip<T>(what: &str, found: Option<T>) -> Option<T> {
+    if found.is_none() {
+        assert!(!is_set("CI"), "{what} is missing; tests/run installs it");
+        eprintln!("SKIPPED: {what} is missing; tests/run installs it");
+    }
+    found
+}
