@@ -1,0 +1,31 @@
+//! The envelope (RFC 5321 section 2.3.1): who a transport is told, apart from what the headers show.
+
+use posthaste_domain::{
+    address::EmailAddress, id::MessageId, message::NewMessage, stream::StreamName,
+};
+
+/// Sender and recipients of one run, with what a transport that keeps mail notes beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The message: names files, and joins log lines.
+    pub id: MessageId,
+    /// MAIL FROM.
+    pub sender: EmailAddress,
+    /// RCPT TO, each address once.
+    pub recipients: Vec<EmailAddress>,
+    /// The stream it was accepted for.
+    pub stream: StreamName,
+}
+
+impl Envelope {
+    /// The envelope of `message` to those of its recipients that are still open.
+    #[must_use]
+    pub fn of(message: &NewMessage, recipients: Vec<EmailAddress>) -> Self {
+        Self {
+            id: message.id,
+            sender: message.from.address().clone(),
+            recipients,
+            stream: message.stream.clone(),
+        }
+    }
+}

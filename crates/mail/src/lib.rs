@@ -1,0 +1,22 @@
+//! Everything between a stored message and a server that takes it: rendering, MIME, the transports, and the delivery of
+//! one message.
+//!
+//! Only this crate names lettre. A [`Transport`] reports the outcome for each recipient; its backends (SMTP, file,
+//! memory) pass one `contract`.
+
+pub mod deliver;
+pub mod envelope;
+pub mod file;
+pub mod memory;
+pub mod mime;
+pub mod render;
+pub mod transport;
+
+pub use crate::{
+    deliver::{Deliver, DeliverError, Delivered, Jitter, Next},
+    envelope::Envelope,
+    file::FileTransport,
+    memory::MemoryTransport,
+    render::{Library, Rendered, Renderer},
+    transport::{DataGate, Gate, GateShut, OpenGate, Receipt, Scope, SendError, Transport},
+};

@@ -1,0 +1,31 @@
+//! The templates that come with Posthaste, as copies inside the binary.
+
+macro_rules! shipped {
+    ($($path:literal),+ $(,)?) => {
+        &[$(($path, include_str!(concat!("../../../../templates/emails/", $path)))),+]
+    };
+}
+
+/// Path in the template folder, and text.
+pub(super) const SHIPPED: &[(&str, &str)] = shipped![
+    "_layouts/base.html",
+    "_layouts/base.txt",
+    "already-registered/body.html",
+    "already-registered/body.txt",
+    "already-registered/samples/default.json",
+    "already-registered/samples/long-name.json",
+    "already-registered/subject.txt",
+    "already-registered/template.toml",
+    "confirm-account/body.html",
+    "confirm-account/body.txt",
+    "confirm-account/samples/default.json",
+    "confirm-account/samples/long-name.json",
+    "confirm-account/subject.txt",
+    "confirm-account/template.toml",
+    "notice/body.html",
+    "notice/body.txt",
+    "notice/samples/default.json",
+    "notice/samples/long-name.json",
+    "notice/subject.txt",
+    "notice/template.toml",
+];
