@@ -1,1 +1,18 @@
-//! DESC_composition
+//! The composition root: settings become services, each job gets a scope of its own, and the handlers of jobs stand here,
+//! where delivery and queue meet. Nothing else names concrete backends or reads settings.
+
+pub mod compose;
+pub mod jobs;
+pub mod password;
+pub mod readiness;
+pub mod scope;
+pub mod scopes;
+pub mod settings;
+pub mod telemetry;
+
+pub use crate::{
+    compose::{ComposeError, Composed, compose, migrate},
+    readiness::{Check, Readiness},
+    settings::Settings,
+};
+pub use posthaste_store::{Migrate, OpenError};

@@ -39,14 +39,17 @@ impl Argon2Pool {
     /// # Errors
     /// [`PoolError`] if the system gives no threads.
     pub fn start(threads: usize, waiting: usize) -> Result<Self, PoolError> {
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| PoolError(error.to_string().into()))?;
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+            .map_err(|error| PoolError(error.to_string().into()))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let (tasks, waiting) = mpsc::sync_channel::<Task>(waiting.max(1));
         let waiting = Arc::new(Mutex::new(waiting));
         for number in 0..threads.max(1) {
             let (waiting, argon2) = (Arc::clone(&waiting), argon2.clone());
             let thread = thread::Builder::new().name(format!("argon2-{number}"));
-            thread.spawn(move || work(&waiting, &argon2)).map_err(|error| PoolError(error.into()))?;
+            thread
+                .spawn(move || work(&waiting, &argon2))
+                .map_err(|error| PoolError(error.into()))?;
         }
         Ok(Self { tasks })
     }
@@ -62,10 +65,12 @@ impl fmt::Debug for Argon2Pool {
 impl PasswordHasher for Argon2Pool {
     async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let (reply, answer) = oneshot::channel();
-        self.tasks.try_send((password, reply)).map_err(|error| match error {
-            TrySendError::Full(_) => HashError::Overloaded,
-            TrySendError::Disconnected(_) => HashError::Failed,
-        })?;
+        self.tasks
+            .try_send((password, reply))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => HashError::Overloaded,
+                TrySendError::Disconnected(_) => HashError::Failed,
+            })?;
         answer.await.unwrap_or(Err(HashError::Failed))
     }
 }
@@ -73,7 +78,10 @@ impl PasswordHasher for Argon2Pool {
 /// Takes passwords until the pool is dropped. The lock is held while waiting, which makes the threads take turns.
 fn work(waiting: &Mutex<mpsc::Receiver<Task>>, argon2: &Argon2<'_>) {
     loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
         let Ok((password, reply)) = next else { return };
         // Whoever asked may have gone meanwhile: then the work is not worth doing.
         if !reply.is_closed() {
@@ -104,7 +112,11 @@ mod tests {
         let pool = Argon2Pool::start(1, 4).unwrap();
         let one = pool.hash(password("correct horse battery")).await.unwrap();
         let two = pool.hash(password("correct horse battery")).await.unwrap();
-        assert!(one.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.as_phc());
+        assert!(
+            one.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{}",
+            one.as_phc()
+        );
         assert_ne!(one, two);
     }
 

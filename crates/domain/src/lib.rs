@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod desk;
 pub mod id;
 pub mod idempotency;
+pub mod key;
 pub mod message;
 pub mod owner;
 pub mod password;

@@ -1,0 +1,296 @@
+//! The one error of the API. A route returns it, and the middleware [`problem`](crate::middleware::problem) writes it
+//! down: the routes know neither the path nor what the caller accepts.
+//!
+//! [`ErrorKind`] holds the stable names that callers may match on. What went wrong inside is kept as the source: it is
+//! logged once, by that middleware, and never shown.
+
+use std::{error::Error, sync::Arc};
+
+use axum::{
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    response::{IntoResponse, Response},
+};
+use posthaste_domain::{owner::Scope, stores::StoreError};
+use serde_json::{Map, Value};
+
+use crate::dto::problems::{FieldProblem, Problems};
+
+/// What kind of error: decides status, stable name and title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The body cannot be read: not JSON, not UTF-8, too deep, broken off.
+    Unreadable,
+    /// An idempotency key that is not 1 to 256 visible ASCII characters.
+    InvalidIdempotencyKey,
+    /// No key was presented.
+    MissingApiKey,
+    /// The key's scopes do not permit this.
+    RestrictedApiKey,
+    /// The key is not valid; whether it ever was is not told.
+    InvalidApiKey,
+    /// No such route, or no such thing of this owner.
+    NotFound,
+    /// The route has other methods.
+    MethodNotAllowed,
+    /// The idempotency key was used for another request.
+    InvalidIdempotentRequest,
+    /// The body is larger than the route takes.
+    PayloadTooLarge,
+    /// The body's type is not the one that the route reads.
+    UnsupportedMediaType,
+    /// The request names a host that this server does not answer for.
+    MisdirectedRequest,
+    /// Fields are missing, and nothing else is wrong.
+    MissingRequiredField,
+    /// Fields are not valid.
+    ValidationError,
+    /// A one-time token that is unknown, spent or expired.
+    InvalidToken,
+    /// A fault of ours.
+    ApplicationError,
+    /// Not now: overload, a store that does not answer, a request that took too long.
+    ServiceUnavailable,
+}
+
+impl ErrorKind {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The title, the same for every occurrence.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as Http;
+        match self {
+            Self::Unreadable => (Http::BAD_REQUEST, "validation_error", "The body cannot be read"),
+            Self::InvalidIdempotencyKey => {
+                (Http::BAD_REQUEST, "invalid_idempotency_key", "Invalid idempotency key")
+            }
+            Self::MissingApiKey => (Http::UNAUTHORIZED, "missing_api_key", "Missing API key"),
+            Self::RestrictedApiKey => {
+                (Http::UNAUTHORIZED, "restricted_api_key", "The API key does not permit this")
+            }
+            Self::InvalidApiKey => (Http::FORBIDDEN, "invalid_api_key", "Invalid API key"),
+            Self::NotFound => (Http::NOT_FOUND, "not_found", "Not found"),
+            Self::MethodNotAllowed => {
+                (Http::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
+            }
+            Self::InvalidIdempotentRequest => {
+                (Http::CONFLICT, "invalid_idempotent_request", "Idempotency key used before")
+            }
+            Self::PayloadTooLarge => {
+                (Http::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
+            }
+            Self::UnsupportedMediaType => {
+                (Http::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
+            }
+            Self::MisdirectedRequest => {
+                (Http::MISDIRECTED_REQUEST, "misdirected_request", "Wrong host")
+            }
+            Self::MissingRequiredField => {
+                (Http::UNPROCESSABLE_ENTITY, "missing_required_field", "Missing required field")
+            }
+            Self::ValidationError => {
+                (Http::UNPROCESSABLE_ENTITY, "validation_error", "Validation failed")
+            }
+            Self::InvalidToken => (Http::UNPROCESSABLE_ENTITY, "invalid_token", "Invalid token"),
+            Self::ApplicationError => {
+                (Http::INTERNAL_SERVER_ERROR, "application_error", "Internal error")
+            }
+            Self::ServiceUnavailable => {
+                (Http::SERVICE_UNAVAILABLE, "service_unavailable", "Service unavailable")
+            }
+        }
+    }
+}
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub struct ApiError {
+    kind: ErrorKind,
+    detail: String,
+    fields: Vec<FieldProblem>,
+    challenge: Option<&'static str>,
+    retry_after: Option<u32>,
+    members: Map<String, Value>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An error with words for this occurrence. They are shown to the caller: no secret, no fault of ours.
+    #[must_use]
+    pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            fields: Vec::new(),
+            challenge: None,
+            retry_after: None,
+            members: Map::new(),
+            source: None,
+        }
+    }
+
+    /// No such route, or no such thing of this owner: the two look alike.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(ErrorKind::NotFound, "there is nothing here")
+    }
+
+    /// No key was presented.
+    #[must_use]
+    pub fn missing_key() -> Self {
+        let detail = "send the header `Authorization: Bearer <API key>`";
+        Self::new(ErrorKind::MissingApiKey, detail).challenged("Bearer realm=\"posthaste\"")
+    }
+
+    /// The key lacks a scope.
+    #[must_use]
+    pub fn restricted_key(needed: Scope) -> Self {
+        let (scope, challenge) = match needed {
+            Scope::Send => ("send", "Bearer error=\"insufficient_scope\", scope=\"send\""),
+            Scope::Read => ("read", "Bearer error=\"insufficient_scope\", scope=\"read\""),
+            Scope::Admin => ("admin", "Bearer error=\"insufficient_scope\", scope=\"admin\""),
+        };
+        let detail = format!("this needs a key with the scope `{scope}`");
+        Self::new(ErrorKind::RestrictedApiKey, detail).challenged(challenge)
+    }
+
+    /// A one-time token that does not work.
+    #[must_use]
+    pub fn invalid_token() -> Self {
+        Self::new(ErrorKind::InvalidToken, "this link is not valid: it was used before, or it has expired")
+    }
+
+    /// A fault of ours; the caller learns nothing about it.
+    #[must_use]
+    pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let detail = "something went wrong on our side; the request id leads to it in the log";
+        Self::new(ErrorKind::ApplicationError, detail).caused_by(source)
+    }
+
+    /// Not now; `retry_after` is in seconds.
+    #[must_use]
+    pub fn unavailable(detail: impl Into<String>, retry_after: u32) -> Self {
+        let mut error = Self::new(ErrorKind::ServiceUnavailable, detail);
+        error.retry_after = Some(retry_after);
+        error
+    }
+
+    /// The same with what caused it, for the log.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same with one more member in the problem's JSON (RFC 9457 section 3.2).
+    #[must_use]
+    pub fn with_member(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The words for this occurrence.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The fields that are wrong.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldProblem] {
+        &self.fields
+    }
+
+    /// Further members of the problem's JSON.
+    #[must_use]
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    /// What caused it, each cause once, for one line of the log.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        let first = self.source.as_deref()?;
+        let mut line = first.to_string();
+        let mut next = first.source();
+        while let Some(cause) = next {
+            line = format!("{line}: {cause}");
+            next = cause.source();
+        }
+        Some(line)
+    }
+
+    fn challenged(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+}
+
+impl From<Problems> for ApiError {
+    fn from(problems: Problems) -> Self {
+        let kind = if problems.only_missing() {
+            ErrorKind::MissingRequiredField
+        } else {
+            ErrorKind::ValidationError
+        };
+        let mut error = Self::new(kind, problems.summary());
+        error.fields = problems.into_shown();
+        error
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let answer = match error {
+            StoreError::Overloaded => Self::unavailable("too much is waiting; nothing was stored", 1),
+            StoreError::Unavailable(_) => {
+                Self::unavailable("the store does not answer; nothing was stored", 5)
+            }
+            StoreError::OutcomeUnknown(_) => Self::unavailable(
+                "it is not known whether this was stored: repeating the request with the same Idempotency-Key settles it",
+                5,
+            ),
+            StoreError::Unreadable(_) => return Self::internal(error),
+        };
+        answer.caused_by(error)
+    }
+}
+
+/// Status and headers; the body is written by the middleware.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.kind.status().into_response();
+        let headers = response.headers_mut();
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

@@ -1,0 +1,442 @@
+//! From settings to services. The only place that names concrete backends.
+
+use std::{
+    collections::HashMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use posthaste_domain::{
+    account::{AccountPolicy, Accounts},
+    clock::{Clock, SystemClock},
+    desk::MailDesk,
+    key::{ApiKey, KeyRing},
+    stores::{Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions, UserStore},
+    stream::{StreamName, StreamPolicy, Streams},
+};
+use posthaste_host::{Host, HostBuilder, HostedService, Ready, ServiceError, ServiceOptions, Stop};
+use posthaste_mail::{
+    Deliver, FileTransport, Library, MemoryTransport, Renderer, Transport,
+    file::FolderError,
+    render::{LoadError, Source, SourceError},
+};
+use posthaste_migrations::Migrator;
+use posthaste_queue::{Backoff, LaneConfig, Registry, Worker, WorkerConfig, WorkerError};
+use posthaste_scheduler::{First, InvalidInterval, Schedule, Scheduler};
+use posthaste_store::{Migrate, OpenError, Opened, Store, StoreConfig};
+use secrecy::ExposeSecret;
+use tracing::{info, warn};
+
+use crate::{
+    jobs::{CleanUp, SendEmailHandler},
+    password::{Argon2Pool, PoolError},
+    readiness::Readiness,
+    scopes::{JobScopes, Services},
+    settings::{Role, Settings, TransportKind},
+};
+
+/// Why the services could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// The folder for the data cannot be made.
+    #[error("{} cannot be made", path.display())]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Template files that cannot be read.
+    #[error(transparent)]
+    TemplateFiles(#[from] SourceError),
+    /// Broken templates.
+    #[error(transparent)]
+    Templates(#[from] LoadError),
+    /// The current template versions could not be stored.
+    #[error("the template versions cannot be stored")]
+    TemplateVersions(#[source] StoreError),
+    /// A transport's folder.
+    #[error("transport `{name}` cannot be used")]
+    Folder {
+        /// The transport.
+        name: String,
+        /// What is wrong.
+        source: FolderError,
+    },
+    /// The password hasher.
+    #[error(transparent)]
+    Hasher(#[from] PoolError),
+    /// The worker.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The clean-up's interval.
+    #[error("scheduler.clean_up")]
+    CleanUp(#[from] InvalidInterval),
+}
+
+/// What an interface such as the API works with, and the services that run behind it.
+pub struct Composed {
+    /// Takes drafts.
+    pub desk: Arc<MailDesk>,
+    /// Stored messages.
+    pub messages: Arc<dyn MessageStore>,
+    /// Accounts.
+    pub accounts: Arc<Accounts>,
+    /// The keys that are valid.
+    pub keys: KeyRing,
+    /// Whether the node should be sent requests.
+    pub readiness: Arc<Readiness>,
+    /// What opening the database found.
+    pub opened: Opened,
+    /// How many templates are loaded.
+    pub templates: usize,
+    services: Vec<Box<dyn HostedService>>,
+}
+
+impl fmt::Debug for Composed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services: Vec<_> = self.services.iter().map(|service| service.name()).collect();
+        f.debug_struct("Composed")
+            .field("services", &services)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Composed {
+    /// A host with the services behind the interface, which is to be added last: it is stopped first then.
+    pub fn host(&mut self, settings: &Settings) -> HostBuilder {
+        let builder =
+            Host::builder().stop_budget(settings.shutdown.budget + settings.shutdown.announce);
+        std::mem::take(&mut self.services)
+            .into_iter()
+            .fold(builder, |builder, service| {
+                let share = (service.name() == "worker").then_some(settings.shutdown.finish);
+                builder.service_with(
+                    ServiceOptions {
+                        stop_share: share,
+                        ..ServiceOptions::default()
+                    },
+                    Boxed(service),
+                )
+            })
+    }
+}
+
+/// Puts everything together. Nothing runs yet but the store's writing task.
+///
+/// # Errors
+/// [`ComposeError`].
+pub async fn compose(
+    settings: &Settings,
+    migrate: Migrate,
+    working_dir: &Path,
+) -> Result<Composed, ComposeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let library = Arc::new(library(settings, working_dir)?);
+    let (store, opened) = open_store(settings, &clock, migrate).await?;
+    TemplateVersions::keep(&*store, library.versions())
+        .await
+        .map_err(ComposeError::TemplateVersions)?;
+    let messages: Arc<dyn MessageStore> = Arc::<Store>::clone(&store);
+    let streams: Streams = settings
+        .streams
+        .iter()
+        .map(|stream| {
+            (
+                stream.name.clone(),
+                StreamPolicy {
+                    expiry: stream.expiry,
+                    retry: stream.retry.clone(),
+                },
+            )
+        })
+        .collect();
+    let templates = library.len();
+    let catalog: Arc<Library> = Arc::clone(&library);
+    let desk = Arc::new(MailDesk::new(
+        Arc::clone(&messages),
+        catalog,
+        streams.clone(),
+        Arc::clone(&clock),
+    ));
+    let accounts = Arc::new(accounts(settings, &store, &desk, &clock)?);
+    let health: Arc<dyn StoreHealth> = Arc::<Store>::clone(&store);
+    let mut services: Vec<Box<dyn HostedService>> =
+        vec![Box::new(StoreService(Arc::clone(&store)))];
+    if settings.roles.contains(&Role::Scheduler) {
+        services.push(Box::new(scheduler(settings, &store, &clock)?));
+    }
+    if settings.roles.contains(&Role::Worker) {
+        let versions: Arc<dyn TemplateVersions> = Arc::<Store>::clone(&store);
+        let renderer = Arc::new(Renderer::new(library, versions));
+        let transports = transports(settings)?;
+        let deliver = Deliver::new(
+            renderer,
+            transports,
+            streams,
+            Arc::clone(&clock),
+            Arc::new(jitter),
+        );
+        let scopes = JobScopes::new(Services::new(Arc::clone(&messages), Arc::new(deliver)));
+        let registry = Registry::new().with(SendEmailHandler);
+        let worker = Worker::new(
+            Arc::clone(&store),
+            scopes,
+            registry,
+            worker_config(settings),
+        )?;
+        store.hand_over_to(worker.handover());
+        services.push(Box::new(worker));
+    }
+    let readiness = Arc::new(Readiness::starting(health));
+    Ok(Composed {
+        desk,
+        messages,
+        accounts,
+        keys: keys(settings),
+        readiness,
+        opened,
+        templates,
+        services,
+    })
+}
+
+/// Applies pending migrations and closes again.
+///
+/// # Errors
+/// [`ComposeError`].
+pub async fn migrate(settings: &Settings) -> Result<Opened, ComposeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (store, opened) = open_store(settings, &clock, Migrate::Apply).await?;
+    store.close().await;
+    Ok(opened)
+}
+
+async fn open_store(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    migrate: Migrate,
+) -> Result<(Arc<Store>, Opened), ComposeError> {
+    let database = &settings.database;
+    if let Some(folder) = database
+        .path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        fs::create_dir_all(folder).map_err(|source| ComposeError::DataDir {
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
+    let config = StoreConfig {
+        path: database.path.clone(),
+        busy_timeout: database.busy_timeout,
+        read_connections: database.read_connections,
+        intake_commands: database.intake_commands,
+        intake_bytes: usize::try_from(database.intake_bytes).unwrap_or(usize::MAX),
+        batch: database.batch,
+        checkpoint_above: database.checkpoint_above,
+        disk_floor: database.disk_floor,
+    };
+    let (store, opened) = Store::open::<Migrator>(config, Arc::clone(clock), migrate).await?;
+    if opened.migrations > 0 {
+        info!(migrations = opened.migrations, "schema is up to date");
+    }
+    if opened.recovered > 0 {
+        warn!(
+            jobs = opened.recovered,
+            "took back the jobs of a process that ended without giving them back"
+        );
+    }
+    Ok((Arc::new(store), opened))
+}
+
+/// The operator's templates, and the shipped ones where those are lacking.
+fn library(settings: &Settings, working_dir: &Path) -> Result<Library, ComposeError> {
+    let usual = working_dir.join("templates").join("emails");
+    let own = match settings.templates.dir.as_str() {
+        "" if usual.is_dir() => Source::folder(&usual)?,
+        "" => Source::default(),
+        folder => Source::folder(&working_dir.join(folder))?,
+    };
+    let loaded = Library::load(&own.or(Source::shipped()));
+    for warning in &loaded.warnings {
+        warn!(file = warning.file, "{}", warning.message);
+    }
+    if !loaded.broken.is_empty() && !settings.templates.allow_broken {
+        return Err(LoadError(loaded.broken).into());
+    }
+    for broken in &loaded.broken {
+        warn!(
+            file = broken.file,
+            "template is broken and left out: {}", broken.message
+        );
+    }
+    Ok(loaded.library)
+}
+
+fn accounts(
+    settings: &Settings,
+    store: &Arc<Store>,
+    desk: &Arc<MailDesk>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Accounts, ComposeError> {
+    let configured = &settings.accounts;
+    let hasher = Arc::new(Argon2Pool::start(
+        configured.hashing_threads,
+        configured.hashing_queue,
+    )?);
+    let policy = AccountPolicy {
+        sender: configured.sender.clone(),
+        product: configured.product.clone(),
+        stream: configured.stream.clone(),
+        owner: configured.owner.clone(),
+        public_url: settings.http.public_url.clone(),
+        confirm_expiry: configured.confirm_expiry,
+    };
+    let users: Arc<dyn UserStore> = Arc::<Store>::clone(store);
+    Ok(Accounts::new(
+        users,
+        Arc::clone(desk),
+        hasher,
+        Arc::clone(clock),
+        policy,
+    ))
+}
+
+fn scheduler(
+    settings: &Settings,
+    store: &Arc<Store>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Scheduler, ComposeError> {
+    let housekeeping: Arc<dyn Housekeeping> = Arc::<Store>::clone(store);
+    let clean_up = CleanUp::new(housekeeping, Arc::clone(clock), settings.clean_up.clone());
+    let schedule = Schedule::every(settings.clean_up.every, First::AtStart)?;
+    Ok(Scheduler::new(Arc::clone(clock)).with(schedule, clean_up))
+}
+
+fn transports(
+    settings: &Settings,
+) -> Result<HashMap<StreamName, Arc<dyn Transport>>, ComposeError> {
+    let mut by_name: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
+    for configured in &settings.transports {
+        let used = settings
+            .streams
+            .iter()
+            .any(|stream| stream.transport == configured.name);
+        if used {
+            by_name.insert(
+                &configured.name,
+                transport(settings, &configured.name, &configured.kind)?,
+            );
+        }
+    }
+    let of_stream = |stream: &crate::settings::Stream| {
+        let transport = by_name.get(stream.transport.as_str())?;
+        Some((stream.name.clone(), Arc::clone(transport)))
+    };
+    Ok(settings.streams.iter().filter_map(of_stream).collect())
+}
+
+fn transport(
+    settings: &Settings,
+    name: &str,
+    kind: &TransportKind,
+) -> Result<Arc<dyn Transport>, ComposeError> {
+    Ok(match kind {
+        TransportKind::Smtp(_) => return Err(ComposeError::CleanUp(InvalidInterval)),
+        TransportKind::File { dir } => {
+            let folder = dir
+                .clone()
+                .unwrap_or_else(|| settings.data_dir.join("mail"));
+            let opened = FileTransport::open(name, &folder);
+            Arc::new(opened.map_err(|source| ComposeError::Folder {
+                name: name.to_owned(),
+                source,
+            })?)
+        }
+        TransportKind::Memory => Arc::new(MemoryTransport::new(name)),
+    })
+}
+
+fn worker_config(settings: &Settings) -> WorkerConfig {
+    let lane = |stream: &crate::settings::Stream| LaneConfig {
+        lane: stream
+            .name
+            .as_str()
+            .parse()
+            .expect("a stream's name names a lane"),
+        priority: stream.priority,
+        permits: stream.permits,
+    };
+    WorkerConfig {
+        lanes: settings.streams.iter().map(lane).collect(),
+        poll: settings.queue.poll,
+        recent_claim: settings.queue.recent_claim,
+        deadline: settings.queue.job_deadline,
+        channel_capacity: settings.queue.channel_capacity,
+        backoff: Backoff::default(),
+    }
+}
+
+fn keys(settings: &Settings) -> KeyRing {
+    settings
+        .keys
+        .iter()
+        .fold(KeyRing::default(), |ring, seeded| {
+            let scopes = seeded.scopes.iter().copied().collect();
+            let key = ApiKey {
+                name: seeded.name.clone(),
+                owner: seeded.owner.clone(),
+                scopes,
+            };
+            ring.with(seeded.key.expose_secret(), key)
+        })
+}
+
+/// A number drawn evenly from 0 to 1.
+fn jitter() -> f64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    // The upper 32 bits of a version 4 UUID are all random.
+    f64::from(u32::try_from(high >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+/// Started first and stopped last: whatever the others write while they stop is still written.
+struct StoreService(Arc<Store>);
+
+#[async_trait]
+impl HostedService for StoreService {
+    fn name(&self) -> &str {
+        "store"
+    }
+
+    async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError> {
+        ready.ready();
+        tokio::select! {
+            biased;
+            () = stop.requested() => {}
+            () = self.0.ended() => return Err("the writing task ended".into()),
+        }
+        self.0.close().await;
+        Ok(())
+    }
+}
+
+/// A service behind a box.
+struct Boxed(Box<dyn HostedService>);
+
+#[async_trait]
+impl HostedService for Boxed {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError> {
+        self.0.run(ready, stop).await
+    }
+}

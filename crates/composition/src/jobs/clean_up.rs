@@ -1,0 +1,99 @@
+//! Removes rows that have served their time, in small steps that do not hold up what is written beside them.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use posthaste_domain::{
+    clock::{Clock, Timestamp},
+    stores::{Housekeeping, StoreError},
+};
+use posthaste_host::Stop;
+use posthaste_scheduler::{RecurringTask, TaskError};
+use tracing::info;
+
+use crate::settings;
+
+/// The recurring clean-up of tokens, idempotency keys and nodes.
+#[derive(Debug)]
+pub struct CleanUp {
+    store: Arc<dyn Housekeeping>,
+    clock: Arc<dyn Clock>,
+    settings: settings::CleanUp,
+}
+
+impl CleanUp {
+    /// A clean-up of `store`.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Housekeeping>,
+        clock: Arc<dyn Clock>,
+        settings: settings::CleanUp,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            settings,
+        }
+    }
+
+    fn before(&self, kept: Duration) -> Timestamp {
+        let kept = TimeDelta::from_std(kept).unwrap_or(TimeDelta::MAX);
+        self.clock
+            .now()
+            .checked_sub_signed(kept)
+            .unwrap_or(Timestamp::MIN_UTC)
+    }
+}
+
+#[async_trait]
+impl RecurringTask for CleanUp {
+    fn name(&self) -> &str {
+        "clean_up"
+    }
+
+    async fn run(&self, stop: Stop) -> Result<(), TaskError> {
+        let (limit, store) = (self.settings.batch, &self.store);
+        let before = self.before(self.settings.tokens);
+        removed(
+            "tokens",
+            in_steps(limit, &stop, || store.prune_tokens(before, limit)).await?,
+        );
+        let before = self.before(self.settings.idempotency_keys);
+        removed(
+            "idempotency keys",
+            in_steps(limit, &stop, || store.prune_idempotency_keys(before, limit)).await?,
+        );
+        let before = self.before(self.settings.nodes);
+        removed(
+            "nodes",
+            in_steps(limit, &stop, || store.prune_nodes(before, limit)).await?,
+        );
+        Ok(())
+    }
+}
+
+/// Repeats a step until it finds less than it may remove, or a stop is requested.
+async fn in_steps<Step>(
+    limit: u32,
+    stop: &Stop,
+    mut step: impl FnMut() -> Step,
+) -> Result<u64, StoreError>
+where
+    Step: Future<Output = Result<u64, StoreError>>,
+{
+    let mut removed = 0;
+    loop {
+        let rows = step().await?;
+        removed += rows;
+        if rows < u64::from(limit) || stop.is_requested() {
+            return Ok(removed);
+        }
+    }
+}
+
+fn removed(what: &str, rows: u64) {
+    if rows > 0 {
+        info!(rows, what, "removed expired rows");
+    }
+}

@@ -1,0 +1,387 @@
+//! Reads one table of the merged configuration, key by key. Problems are collected, not returned: reading goes on with a
+//! stand-in, so that all problems are told at once, and whoever reads checks at the end whether there were any.
+
+use std::{
+    cell::RefCell, collections::BTreeMap, fmt::Display, fs, path::PathBuf, str::FromStr,
+    time::Duration,
+};
+
+use config::{Map, Value, ValueKind};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::problem::{Code, Problem};
+
+/// A value as `config show` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The key, with its section.
+    pub key: String,
+    /// The value; `***` for a secret.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: String,
+}
+
+/// What reading gathers beside the values.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) problems: RefCell<Vec<Problem>>,
+    pub(super) shown: RefCell<Vec<Shown>>,
+}
+
+impl Notes {
+    pub(super) fn problem(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+}
+
+/// One table.
+pub(super) struct Reader<'n> {
+    section: String,
+    values: BTreeMap<String, Value>,
+    known: Vec<String>,
+    notes: &'n Notes,
+}
+
+impl<'n> Reader<'n> {
+    pub(super) fn new(section: &str, table: Map<String, Value>, notes: &'n Notes) -> Self {
+        Self {
+            section: section.to_owned(),
+            values: table.into_iter().collect(),
+            known: Vec::new(),
+            notes,
+        }
+    }
+
+    /// A table inside this one; empty if it is not there.
+    pub(super) fn table(&mut self, key: &str) -> Reader<'n> {
+        let name = self.name(key);
+        let table = match self.take(key) {
+            None => Map::new(),
+            Some(Value {
+                kind: ValueKind::Table(table),
+                ..
+            }) => table,
+            Some(value) => {
+                self.bad(key, &value, "a table");
+                Map::new()
+            }
+        };
+        Self::new(&name, table, self.notes)
+    }
+
+    /// The tables inside this one, by name.
+    pub(super) fn tables(mut self) -> Vec<(String, Reader<'n>)> {
+        let names: Vec<String> = self.values.keys().cloned().collect();
+        names
+            .into_iter()
+            .map(|name| (name.clone(), self.table(&name)))
+            .collect()
+    }
+
+    /// The same with what it lacks taken from `other`.
+    pub(super) fn or(mut self, other: &BTreeMap<String, Value>) -> Self {
+        for (key, value) in other {
+            self.values
+                .entry(key.clone())
+                .or_insert_with(|| value.clone());
+        }
+        self
+    }
+
+    pub(super) fn raw(&self) -> BTreeMap<String, Value> {
+        self.values.clone()
+    }
+
+    /// Where a key was given.
+    pub(super) fn place(&self, key: &str) -> String {
+        self.values
+            .get(key)
+            .and_then(Value::origin)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    pub(super) fn text(&mut self, key: &str) -> String {
+        self.parsed(key, "a text", String::new())
+    }
+
+    /// A text that need not be given.
+    pub(super) fn given(&mut self, key: &str) -> Option<String> {
+        if !self.values.contains_key(key) {
+            self.known.push(key.to_owned());
+            return None;
+        }
+        Some(self.text(key)).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.parsed(key, "true or false", false)
+    }
+
+    pub(super) fn integer<T: TryFrom<i64> + FromStr + Copy>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        stand_in: T,
+        fits: impl Fn(&T) -> bool,
+    ) -> T {
+        self.read(key, expected, stand_in, |text| {
+            text.parse().ok().filter(|number| fits(number))
+        })
+    }
+
+    pub(super) fn duration(&mut self, key: &str) -> Duration {
+        self.read(
+            key,
+            "a duration such as \"30 s\" or \"15 min\"",
+            Duration::ZERO,
+            |text| humantime::parse_duration(text).ok(),
+        )
+    }
+
+    pub(super) fn size(&mut self, key: &str) -> u64 {
+        let parse = |text: &str| {
+            text.parse::<bytesize::ByteSize>()
+                .ok()
+                .map(|size| size.as_u64())
+        };
+        self.read(key, "a size such as \"25 MiB\"", 0, parse)
+    }
+
+    pub(super) fn parsed<T: FromStr>(&mut self, key: &str, expected: &str, stand_in: T) -> T {
+        self.read(key, expected, stand_in, |text| text.parse().ok())
+    }
+
+    /// A list; in the environment its items stand between commas.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.take(key) else {
+            self.missing(key);
+            return Vec::new();
+        };
+        let items: Vec<String> = match &value.kind {
+            ValueKind::Array(items) => items.iter().filter_map(scalar).collect(),
+            ValueKind::String(text) => text
+                .split(',')
+                .map(|item| item.trim().to_owned())
+                .filter(|item| !item.is_empty())
+                .collect(),
+            _ => {
+                self.bad(key, &value, expected);
+                return Vec::new();
+            }
+        };
+        self.show(key, &items.join(", "), &value);
+        let parsed: Option<Vec<T>> = items.iter().map(|item| parse(item)).collect();
+        parsed.unwrap_or_else(|| {
+            self.bad(key, &value, expected);
+            Vec::new()
+        })
+    }
+
+    /// A secret, given as `key` or as the content of the file `key_file`. One final line end is cut.
+    pub(super) fn secret(&mut self, key: &str) -> Option<SecretString> {
+        let file_key = format!("{key}_file");
+        let text = self.take(key).and_then(|value| {
+            let text = scalar(&value).filter(|text| !text.is_empty());
+            if text.is_some() {
+                self.show(key, "***", &value);
+            }
+            text
+        });
+        let Some(file) = self.take(&file_key) else {
+            return text.map(SecretString::from);
+        };
+        let place = file.origin().unwrap_or_default().to_owned();
+        if text.is_some() {
+            let message = format!(
+                "`{}` and `{}` are both given",
+                self.name(key),
+                self.name(&file_key)
+            );
+            self.notes
+                .problem(Problem::new(Code::Conflict, &place, message));
+            return None;
+        }
+        let path = scalar(&file).unwrap_or_default();
+        self.show(&file_key, &path, &file);
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let cut = text.strip_suffix('\n').map_or(text.as_str(), |text| {
+                    text.strip_suffix('\r').unwrap_or(text)
+                });
+                Some(SecretString::from(cut.to_owned()))
+            }
+            Err(error) => {
+                self.notes.problem(Problem::new(
+                    Code::Unreadable,
+                    &place,
+                    format!("{path} cannot be read: {error}"),
+                ));
+                None
+            }
+        }
+    }
+
+    /// A secret that must be there.
+    pub(super) fn needed_secret(&mut self, key: &str) -> Option<SecretString> {
+        let before = self.notes.problems.borrow().len();
+        let secret = self.secret(key);
+        if secret.is_none() && self.notes.problems.borrow().len() == before {
+            self.missing(&format!("{key}` or `{key}_file"));
+        }
+        secret
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        let find = |text: &str| {
+            choices
+                .iter()
+                .find(|(word, _)| *word == text)
+                .map(|(_, choice)| *choice)
+        };
+        self.read(
+            key,
+            &format!("one of {}", words.join(", ")),
+            choices[0].1,
+            find,
+        )
+    }
+
+    /// `url` as the path of a SQLite file; empty if it is not given.
+    pub(super) fn database_path(&mut self) -> PathBuf {
+        let place = self.place("url");
+        let Some(url) = self.secret("url") else {
+            return PathBuf::new();
+        };
+        let url = url.expose_secret();
+        let path = url
+            .strip_prefix("sqlite://")
+            .or_else(|| url.strip_prefix("sqlite:"));
+        match path {
+            Some(path) if !path.is_empty() => return PathBuf::from(path),
+            _ if url.starts_with("postgres") => {
+                self.conflict(
+                    &place,
+                    "url",
+                    "PostgreSQL comes with a later release; this one stores in SQLite",
+                );
+            }
+            _ => self.conflict(&place, "url", "expected sqlite:PATH"),
+        }
+        PathBuf::new()
+    }
+
+    /// A value that is readable and still wrong.
+    pub(super) fn conflict(&self, place: &str, key: &str, why: &str) {
+        self.notes.problem(Problem::new(
+            Code::BadValue,
+            place,
+            format!("`{}`: {why}", self.name(key)),
+        ));
+    }
+
+    /// Whatever was not asked for is unknown.
+    pub(super) fn finish(self) {
+        for (key, value) in &self.values {
+            let place = value.origin().unwrap_or_default();
+            let hint = nearest(key, &self.known)
+                .map_or_else(String::new, |key| format!(", did you mean `{key}`?"));
+            let problem = Problem::new(
+                Code::UnknownKey,
+                place,
+                format!("unknown key `{}`{hint}", self.name(key)),
+            );
+            self.notes.problem(problem);
+        }
+    }
+
+    fn read<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        stand_in: T,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        let Some(value) = self.take(key) else {
+            self.missing(key);
+            return stand_in;
+        };
+        let Some(text) = scalar(&value) else {
+            self.bad(key, &value, expected);
+            return stand_in;
+        };
+        self.show(key, &text, &value);
+        parse(text.trim()).unwrap_or_else(|| {
+            self.bad(key, &value, expected);
+            stand_in
+        })
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.known.push(key.to_owned());
+        self.values.remove(key)
+    }
+
+    fn name(&self, key: &str) -> String {
+        if self.section.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.section)
+        }
+    }
+
+    fn show(&self, key: &str, text: &str, value: &Value) {
+        let origin = value.origin().unwrap_or_default().to_owned();
+        self.notes.shown.borrow_mut().push(Shown {
+            key: self.name(key),
+            value: text.to_owned(),
+            origin,
+        });
+    }
+
+    fn missing(&self, key: &str) {
+        self.notes.problem(Problem::new(
+            Code::Missing,
+            "",
+            format!("`{}` must be given", self.name(key)),
+        ));
+    }
+
+    fn bad(&self, key: &str, value: &Value, expected: &str) {
+        let shown = scalar(value).map_or_else(String::new, |text| format!(" = {text:?}"));
+        let message = format!("`{}`{shown}: expected {expected}", self.name(key));
+        self.notes.problem(Problem::new(
+            Code::BadValue,
+            value.origin().unwrap_or_default(),
+            message,
+        ));
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    let text = |value: &dyn Display| Some(value.to_string());
+    match &value.kind {
+        ValueKind::String(value) => Some(value.clone()),
+        ValueKind::I64(value) => text(value),
+        ValueKind::Boolean(value) => text(value),
+        _ => None,
+    }
+}
+
+/// The known key that is fewest letters away, if it is near enough to be meant.
+fn nearest<'k>(key: &str, known: &'k [String]) -> Option<&'k str> {
+    let near = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate));
+    near.filter(|(distance, _)| *distance <= 1 + key.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate.as_str())
+}

@@ -1,0 +1,346 @@
+//! The sections, one struct each: typed, with units in the types. What each key means, and its default, stands in
+//! `config/default.toml`.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use posthaste_domain::{
+    address::Mailbox,
+    owner::{Owner, Scope},
+    retry_policy::RetryPolicy,
+    stream::StreamName,
+};
+use secrecy::SecretString;
+
+use super::reader::Reader;
+
+/// `[http]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Http {
+    pub address: IpAddr,
+    pub port: u16,
+    pub public_url: String,
+    pub body_limit: u64,
+    pub in_flight_limit: u64,
+    pub request_timeout: Duration,
+}
+
+impl Http {
+    pub(super) fn read(mut table: Reader<'_>) -> Self {
+        let http = Self {
+            address: table.parsed("address", "an IP address", IpAddr::from([127, 0, 0, 1])),
+            port: table.integer("port", "an integer from 0 to 65535", 0, |_| true),
+            public_url: table.text("public_url").trim_end_matches('/').to_owned(),
+            body_limit: table.size("body_limit"),
+            in_flight_limit: table.size("in_flight_limit"),
+            request_timeout: table.duration("request_timeout"),
+        };
+        table.finish();
+        http
+    }
+}
+
+/// `[accounts]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Accounts {
+    pub sender: Mailbox,
+    pub product: String,
+    pub stream: StreamName,
+    pub owner: Owner,
+    pub confirm_expiry: Duration,
+    pub password_min_length: usize,
+    pub hashing_threads: usize,
+    pub hashing_queue: usize,
+}
+
+impl Accounts {
+    pub(super) fn read(mut table: Reader<'_>) -> Self {
+        let accounts = Self {
+            sender: table.parsed(
+                "sender",
+                "a mailbox such as \"Acme <no-reply@acme.example>\"",
+                stand_in("a@b"),
+            ),
+            product: table.text("product"),
+            stream: table.parsed("stream", "the name of a stream", stand_in("transactional")),
+            owner: table.parsed(
+                "owner",
+                "lower-case letters, digits, `_`, `-` and `.`",
+                stand_in("default"),
+            ),
+            confirm_expiry: table.duration("confirm_expiry"),
+            password_min_length: table.integer(
+                "password_min_length",
+                "an integer from 8 to 256",
+                15,
+                |n| (8..=256).contains(n),
+            ),
+            hashing_threads: table.integer("hashing_threads", "an integer from 1 to 64", 1, |n| {
+                (1..=64).contains(n)
+            }),
+            hashing_queue: table.integer("hashing_queue", "an integer from 1 to 100000", 1, |n| {
+                (1..=100_000).contains(n)
+            }),
+        };
+        table.finish();
+        accounts
+    }
+}
+
+/// `[keys.NAME]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct SeededKey {
+    pub name: String,
+    pub key: SecretString,
+    pub owner: Owner,
+    pub scopes: Vec<Scope>,
+}
+
+impl SeededKey {
+    pub(super) fn read(name: &str, mut table: Reader<'_>) -> Option<Self> {
+        let key = table.needed_secret("key");
+        let owner = table.parsed(
+            "owner",
+            "lower-case letters, digits, `_`, `-` and `.`",
+            stand_in("default"),
+        );
+        let scopes = table.list(
+            "scopes",
+            "a list of send, read, admin",
+            |scope| match scope {
+                "send" => Some(Scope::Send),
+                "read" => Some(Scope::Read),
+                "admin" => Some(Scope::Admin),
+                _ => None,
+            },
+        );
+        table.finish();
+        Some(Self {
+            name: name.to_owned(),
+            key: key?,
+            owner,
+            scopes,
+        })
+    }
+}
+
+/// `[database]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Database {
+    pub path: PathBuf,
+    pub busy_timeout: Duration,
+    pub read_connections: u32,
+    pub intake_commands: usize,
+    pub intake_bytes: u64,
+    pub batch: usize,
+    pub checkpoint_above: u64,
+    pub disk_floor: u64,
+}
+
+impl Database {
+    /// `path` is empty where the URL is: it is then derived from `data_dir`.
+    pub(super) fn read(mut table: Reader<'_>) -> Self {
+        let database = Self {
+            path: table.database_path(),
+            busy_timeout: table.duration("busy_timeout"),
+            read_connections: table.integer(
+                "read_connections",
+                "an integer from 1 to 64",
+                1,
+                |n| (1..=64).contains(n),
+            ),
+            intake_commands: table.integer(
+                "intake_commands",
+                "an integer from 1 to 1000000",
+                1,
+                |n| (1..=1_000_000).contains(n),
+            ),
+            intake_bytes: table.size("intake_bytes"),
+            batch: table.integer("batch", "an integer from 1 to 2000", 1, |n| {
+                (1..=2000).contains(n)
+            }),
+            checkpoint_above: table.size("checkpoint_above"),
+            disk_floor: table.size("disk_floor"),
+        };
+        table.finish();
+        database
+    }
+}
+
+/// `[queue]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Queue {
+    pub poll: Duration,
+    pub recent_claim: Duration,
+    pub channel_capacity: usize,
+    pub job_deadline: Duration,
+}
+
+impl Queue {
+    pub(super) fn read(mut table: Reader<'_>) -> Self {
+        let queue = Self {
+            poll: table.duration("poll"),
+            recent_claim: table.duration("recent_claim"),
+            channel_capacity: table.integer(
+                "channel_capacity",
+                "an integer from 1 to 100000",
+                1,
+                |n| (1..=100_000).contains(n),
+            ),
+            job_deadline: table.duration("job_deadline"),
+        };
+        table.finish();
+        queue
+    }
+}
+
+/// `[streams.NAME]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Stream {
+    pub name: StreamName,
+    pub transport: String,
+    pub priority: i32,
+    pub permits: usize,
+    pub retry: RetryPolicy,
+    pub expiry: Duration,
+}
+
+impl Stream {
+    pub(super) fn read(name: StreamName, mut table: Reader<'_>) -> Self {
+        let transport = table.text("transport");
+        let ladder = "a list of durations such as [\"30 s\", \"2 min\"]";
+        let place = table.place("retry");
+        let retry = table.list("retry", ladder, |text| humantime::parse_duration(text).ok());
+        let retry = RetryPolicy::new(retry).unwrap_or_else(|| {
+            table.conflict(&place, "retry", "at least one wait is needed");
+            RetryPolicy::new(vec![Duration::from_secs(30)]).expect("one wait is enough")
+        });
+        let stream = Self {
+            name,
+            transport,
+            priority: table.integer("priority", "an integer", 0, |_| true),
+            permits: table.integer("permits", "an integer from 1 to 10000", 1, |n| {
+                (1..=10_000).contains(n)
+            }),
+            retry,
+            expiry: table.duration("expiry"),
+        };
+        table.finish();
+        stream
+    }
+}
+
+/// `[templates]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Templates {
+    pub dir: String,
+    pub allow_broken: bool,
+}
+
+impl Templates {
+    pub(super) fn read(mut table: Reader<'_>) -> Self {
+        let templates = Self {
+            dir: table.text("dir"),
+            allow_broken: table.flag("allow_broken"),
+        };
+        table.finish();
+        templates
+    }
+}
+
+/// `[scheduler]` and `[retention]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct CleanUp {
+    pub every: Duration,
+    pub batch: u32,
+    pub idempotency_keys: Duration,
+    pub tokens: Duration,
+    pub nodes: Duration,
+}
+
+impl CleanUp {
+    pub(super) fn read(mut scheduler: Reader<'_>, mut retention: Reader<'_>) -> Self {
+        let clean_up = Self {
+            every: scheduler.duration("clean_up"),
+            batch: scheduler.integer("clean_up_batch", "an integer from 1 to 100000", 1, |n| {
+                (1..=100_000).contains(n)
+            }),
+            idempotency_keys: retention.duration("idempotency_keys"),
+            tokens: retention.duration("tokens"),
+            nodes: retention.duration("nodes"),
+        };
+        scheduler.finish();
+        retention.finish();
+        clean_up
+    }
+}
+
+/// `[shutdown]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Shutdown {
+    pub announce: Duration,
+    pub finish: Duration,
+    pub budget: Duration,
+}
+
+impl Shutdown {
+    pub(super) fn read(mut table: Reader<'_>) -> Self {
+        let shutdown = Self {
+            announce: table.duration("announce"),
+            finish: table.duration("finish"),
+            budget: table.duration("budget"),
+        };
+        table.finish();
+        shutdown
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+impl Log {
+    pub(super) fn read(mut table: Reader<'_>) -> Self {
+        let log = Self {
+            filter: table.text("filter"),
+            format: table.choice(
+                "format",
+                &[
+                    ("auto", LogFormat::Auto),
+                    ("text", LogFormat::Text),
+                    ("json", LogFormat::Json),
+                ],
+            ),
+        };
+        table.finish();
+        log
+    }
+}
+
+/// A value to go on with after a problem was noted.
+pub(super) fn stand_in<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().ok().expect("stand-ins are valid")
+}
