@@ -77,44 +77,70 @@ impl ErrorKind {
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as Http;
         match self {
-            Self::Unreadable => (Http::BAD_REQUEST, "validation_error", "The body cannot be read"),
-            Self::InvalidIdempotencyKey => {
-                (Http::BAD_REQUEST, "invalid_idempotency_key", "Invalid idempotency key")
-            }
+            Self::Unreadable => (
+                Http::BAD_REQUEST,
+                "validation_error",
+                "The body cannot be read",
+            ),
+            Self::InvalidIdempotencyKey => (
+                Http::BAD_REQUEST,
+                "invalid_idempotency_key",
+                "Invalid idempotency key",
+            ),
             Self::MissingApiKey => (Http::UNAUTHORIZED, "missing_api_key", "Missing API key"),
-            Self::RestrictedApiKey => {
-                (Http::UNAUTHORIZED, "restricted_api_key", "The API key does not permit this")
-            }
+            Self::RestrictedApiKey => (
+                Http::UNAUTHORIZED,
+                "restricted_api_key",
+                "The API key does not permit this",
+            ),
             Self::InvalidApiKey => (Http::FORBIDDEN, "invalid_api_key", "Invalid API key"),
             Self::NotFound => (Http::NOT_FOUND, "not_found", "Not found"),
-            Self::MethodNotAllowed => {
-                (Http::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
-            }
-            Self::InvalidIdempotentRequest => {
-                (Http::CONFLICT, "invalid_idempotent_request", "Idempotency key used before")
-            }
-            Self::PayloadTooLarge => {
-                (Http::PAYLOAD_TOO_LARGE, "payload_too_large", "Payload too large")
-            }
-            Self::UnsupportedMediaType => {
-                (Http::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
-            }
-            Self::MisdirectedRequest => {
-                (Http::MISDIRECTED_REQUEST, "misdirected_request", "Wrong host")
-            }
-            Self::MissingRequiredField => {
-                (Http::UNPROCESSABLE_ENTITY, "missing_required_field", "Missing required field")
-            }
-            Self::ValidationError => {
-                (Http::UNPROCESSABLE_ENTITY, "validation_error", "Validation failed")
-            }
+            Self::MethodNotAllowed => (
+                Http::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Method not allowed",
+            ),
+            Self::InvalidIdempotentRequest => (
+                Http::CONFLICT,
+                "invalid_idempotent_request",
+                "Idempotency key used before",
+            ),
+            Self::PayloadTooLarge => (
+                Http::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "Payload too large",
+            ),
+            Self::UnsupportedMediaType => (
+                Http::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Unsupported media type",
+            ),
+            Self::MisdirectedRequest => (
+                Http::MISDIRECTED_REQUEST,
+                "misdirected_request",
+                "Wrong host",
+            ),
+            Self::MissingRequiredField => (
+                Http::UNPROCESSABLE_ENTITY,
+                "missing_required_field",
+                "Missing required field",
+            ),
+            Self::ValidationError => (
+                Http::UNPROCESSABLE_ENTITY,
+                "validation_error",
+                "Validation failed",
+            ),
             Self::InvalidToken => (Http::UNPROCESSABLE_ENTITY, "invalid_token", "Invalid token"),
-            Self::ApplicationError => {
-                (Http::INTERNAL_SERVER_ERROR, "application_error", "Internal error")
-            }
-            Self::ServiceUnavailable => {
-                (Http::SERVICE_UNAVAILABLE, "service_unavailable", "Service unavailable")
-            }
+            Self::ApplicationError => (
+                Http::INTERNAL_SERVER_ERROR,
+                "application_error",
+                "Internal error",
+            ),
+            Self::ServiceUnavailable => (
+                Http::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "Service unavailable",
+            ),
         }
     }
 }
@@ -163,9 +189,18 @@ impl ApiError {
     #[must_use]
     pub fn restricted_key(needed: Scope) -> Self {
         let (scope, challenge) = match needed {
-            Scope::Send => ("send", "Bearer error=\"insufficient_scope\", scope=\"send\""),
-            Scope::Read => ("read", "Bearer error=\"insufficient_scope\", scope=\"read\""),
-            Scope::Admin => ("admin", "Bearer error=\"insufficient_scope\", scope=\"admin\""),
+            Scope::Send => (
+                "send",
+                "Bearer error=\"insufficient_scope\", scope=\"send\"",
+            ),
+            Scope::Read => (
+                "read",
+                "Bearer error=\"insufficient_scope\", scope=\"read\"",
+            ),
+            Scope::Admin => (
+                "admin",
+                "Bearer error=\"insufficient_scope\", scope=\"admin\"",
+            ),
         };
         let detail = format!("this needs a key with the scope `{scope}`");
         Self::new(ErrorKind::RestrictedApiKey, detail).challenged(challenge)
@@ -174,7 +209,10 @@ impl ApiError {
     /// A one-time token that does not work.
     #[must_use]
     pub fn invalid_token() -> Self {
-        Self::new(ErrorKind::InvalidToken, "this link is not valid: it was used before, or it has expired")
+        Self::new(
+            ErrorKind::InvalidToken,
+            "this link is not valid: it was used before, or it has expired",
+        )
     }
 
     /// A fault of ours; the caller learns nothing about it.
@@ -265,7 +303,9 @@ impl From<Problems> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let answer = match error {
-            StoreError::Overloaded => Self::unavailable("too much is waiting; nothing was stored", 1),
+            StoreError::Overloaded => {
+                Self::unavailable("too much is waiting; nothing was stored", 1)
+            }
             StoreError::Unavailable(_) => {
                 Self::unavailable("the store does not answer; nothing was stored", 5)
             }

@@ -6,10 +6,14 @@
 
 pub mod auth;
 pub mod body;
+pub mod cli;
 pub mod dto;
 pub mod error;
+pub mod failure;
 pub mod middleware;
 pub mod pages;
 pub mod router;
 pub mod routes;
+pub mod serve;
+pub mod server;
 pub mod state;

@@ -18,9 +18,11 @@ use posthaste_domain::{
 };
 use posthaste_host::{Host, HostBuilder, HostedService, Ready, ServiceError, ServiceOptions, Stop};
 use posthaste_mail::{
-    Deliver, FileTransport, Library, MemoryTransport, Renderer, Transport,
+    Deliver, FileTransport, Library, MemoryTransport, Renderer, SmtpConfig, SmtpTransport,
+    Transport,
     file::FolderError,
     render::{LoadError, Source, SourceError},
+    smtp::{Credentials, Timeouts, TlsMode},
 };
 use posthaste_migrations::Migrator;
 use posthaste_queue::{Backoff, LaneConfig, Registry, Worker, WorkerConfig, WorkerError};
@@ -34,7 +36,7 @@ use crate::{
     password::{Argon2Pool, PoolError},
     readiness::Readiness,
     scopes::{JobScopes, Services},
-    settings::{Role, Settings, TransportKind},
+    settings::{Role, Settings, Smtp, Tls, TransportKind},
 };
 
 /// Why the services could not be put together.
@@ -67,6 +69,14 @@ pub enum ComposeError {
         name: String,
         /// What is wrong.
         source: FolderError,
+    },
+    /// A transport's settings.
+    #[error("transport `{name}` cannot be used")]
+    Transport {
+        /// The transport.
+        name: String,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The password hasher.
     #[error(transparent)]
@@ -349,7 +359,14 @@ fn transport(
     kind: &TransportKind,
 ) -> Result<Arc<dyn Transport>, ComposeError> {
     Ok(match kind {
-        TransportKind::Smtp(_) => return Err(ComposeError::CleanUp(InvalidInterval)),
+        TransportKind::Smtp(configured) => {
+            let opened = SmtpTransport::new(name, smtp_config(configured));
+            let failed = |source| ComposeError::Transport {
+                name: name.to_owned(),
+                source: Box::new(source),
+            };
+            Arc::new(opened.map_err(failed)?)
+        }
         TransportKind::File { dir } => {
             let folder = dir
                 .clone()
@@ -362,6 +379,39 @@ fn transport(
         }
         TransportKind::Memory => Arc::new(MemoryTransport::new(name)),
     })
+}
+
+fn smtp_config(configured: &Smtp) -> SmtpConfig {
+    let credentials = configured.password.clone().map(|password| Credentials {
+        username: configured.username.clone(),
+        password,
+    });
+    SmtpConfig {
+        host: configured.host.clone(),
+        port: configured.port,
+        tls: match configured.tls {
+            Tls::Implicit => TlsMode::Implicit,
+            Tls::Starttls => TlsMode::Starttls,
+            Tls::Opportunistic => TlsMode::Opportunistic,
+            Tls::None => TlsMode::None,
+        },
+        credentials,
+        ca_file: configured.ca_file.clone(),
+        hello_name: configured.hello_name.clone(),
+        connections: configured.connections,
+        max_messages: configured.max_messages,
+        max_age: configured.max_age,
+        max_idle: configured.max_idle,
+        timeouts: Timeouts {
+            connect: configured.connect_timeout,
+            tls: configured.tls_timeout,
+            greeting: configured.greeting_timeout,
+            command: configured.command_timeout,
+            envelope: configured.envelope_timeout,
+            body: configured.body_timeout,
+            dot: configured.dot_timeout,
+        },
+    }
 }
 
 fn worker_config(settings: &Settings) -> WorkerConfig {

@@ -56,10 +56,11 @@ impl Readiness {
         self.phase.store(STOPPING, Ordering::Release);
     }
 
-    /// Looks at everything now.
+    /// Looks at everything now, within a second: a database that hangs counts as one that does not answer.
     pub async fn checks(&self) -> Vec<Check> {
-        let phase = self.phase.load(Ordering::Acquire);
         let answer = tokio::time::timeout(PATIENCE, self.health.ping()).await;
+        // Read last: a stop that begins while the database answers is seen.
+        let phase = self.phase.load(Ordering::Acquire);
         vec![
             Check {
                 name: "started",
@@ -74,5 +75,66 @@ impl Readiness {
                 ok: matches!(answer, Ok(Ok(()))),
             },
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use posthaste_domain::stores::StoreError;
+
+    use super::*;
+
+    #[derive(Debug)]
+    enum Database {
+        Answers,
+        Fails,
+        Hangs,
+    }
+
+    #[async_trait]
+    impl StoreHealth for Database {
+        async fn ping(&self) -> Result<(), StoreError> {
+            match self {
+                Self::Answers => Ok(()),
+                Self::Fails => Err(StoreError::Unavailable(None)),
+                Self::Hangs => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn failed(readiness: &Readiness) -> Vec<&'static str> {
+        let checks = readiness.checks().await.into_iter();
+        checks
+            .filter(|check| !check.ok)
+            .map(|check| check.name)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_node_is_ready_between_its_start_and_its_stop() {
+        let readiness = Readiness::starting(Arc::new(Database::Answers));
+        assert_eq!(failed(&readiness).await, ["started"]);
+        readiness.started();
+        assert!(failed(&readiness).await.is_empty());
+        readiness.stopping();
+        assert_eq!(failed(&readiness).await, ["not_stopping"]);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_stops_is_never_ready_again() {
+        let readiness = Readiness::starting(Arc::new(Database::Answers));
+        readiness.stopping();
+        readiness.started();
+        assert_eq!(failed(&readiness).await, ["not_stopping"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_fails_or_hangs_is_not_ready() {
+        for database in [Database::Fails, Database::Hangs] {
+            let readiness = Readiness::starting(Arc::new(database));
+            readiness.started();
+            assert_eq!(failed(&readiness).await, ["database"]);
+        }
     }
 }

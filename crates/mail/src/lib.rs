@@ -10,6 +10,7 @@ pub mod file;
 pub mod memory;
 pub mod mime;
 pub mod render;
+pub mod smtp;
 pub mod transport;
 
 pub use crate::{
@@ -18,5 +19,6 @@ pub use crate::{
     file::FileTransport,
     memory::MemoryTransport,
     render::{Library, Rendered, Renderer},
+    smtp::{SmtpConfig, SmtpTransport},
     transport::{DataGate, Gate, GateShut, OpenGate, Receipt, Scope, SendError, Transport},
 };

@@ -115,7 +115,10 @@ impl UserAnswer {
         Self {
             id: user.id.to_string(),
             email: show_address(&user.email),
-            display_name: user.display_name.as_ref().map(|name| name.as_str().to_owned()),
+            display_name: user
+                .display_name
+                .as_ref()
+                .map(|name| name.as_str().to_owned()),
             status: status_word(user.status),
             created_at: time(user.created_at),
         }
@@ -126,7 +129,9 @@ fn password(fields: &mut Fields, minimum: usize, problems: &mut Problems) -> Opt
     let field = fields.require("password", problems)?;
     let pointer = field.pointer.clone();
     let password = Password::parse(&field.text(problems)?, minimum);
-    password.map_err(|error| problems.invalid(pointer, error.to_string())).ok()
+    password
+        .map_err(|error| problems.invalid(pointer, error.to_string()))
+        .ok()
 }
 
 fn status_word(status: UserStatus) -> &'static str {

@@ -59,7 +59,11 @@ struct AttemptAnswer {
 impl DeliveryAnswer {
     fn new(delivery: &StoredDelivery) -> Self {
         // A stale attempt explains a second copy; it did not decide where the delivery stands.
-        let last = delivery.attempts.iter().rev().find(|attempt| !attempt.stale);
+        let last = delivery
+            .attempts
+            .iter()
+            .rev()
+            .find(|attempt| !attempt.stale);
         let reply = last.map(|attempt| &attempt.reply);
         Self {
             id: delivery.id.to_string(),
@@ -68,7 +72,9 @@ impl DeliveryAnswer {
             tries: delivery.tries,
             next_attempt_at: delivery.next_attempt_at.map(time),
             code: reply.and_then(|reply| reply.code),
-            enhanced_code: reply.and_then(|reply| reply.enhanced).map(|code| code.to_string()),
+            enhanced_code: reply
+                .and_then(|reply| reply.enhanced)
+                .map(|code| code.to_string()),
             text: reply.map(|reply| reply.text.clone()),
             stage: reply.map(|reply| stage_word(reply.stage)),
             attempts: delivery.attempts.iter().map(AttemptAnswer::new).collect(),

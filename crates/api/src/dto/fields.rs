@@ -21,7 +21,11 @@ impl Field {
     pub fn text(self, problems: &mut Problems) -> Option<String> {
         match self.value {
             Value::String(text) => Some(text),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
                 problems.invalid(self.pointer, "expected a string");
                 None
             }
@@ -32,7 +36,9 @@ impl Field {
     pub fn parse<T: FromStr<Err: Display>>(self, problems: &mut Problems) -> Option<T> {
         let pointer = self.pointer.clone();
         let parsed = self.text(problems)?.parse();
-        parsed.map_err(|error| problems.invalid(pointer, error.to_string())).ok()
+        parsed
+            .map_err(|error: T::Err| problems.invalid(pointer, error.to_string()))
+            .ok()
     }
 
     /// The items of a list.
@@ -55,7 +61,7 @@ impl Field {
         let Some(Fields { pointer, members }) = self.object(problems) else {
             return Vec::new();
         };
-        let entry = |(name, value)| {
+        let entry = |(name, value): (String, Value)| {
             let pointer = pointer.member(&name);
             (name, Self { pointer, value })
         };

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::{
@@ -53,7 +53,9 @@ pub fn read(bytes: &[u8]) -> Result<(Value, Problems), NotReadable> {
         state: &state,
     };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read = here.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let read = here
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value));
     let state = state.into_inner();
     match read {
         Ok(value) => Ok((value, state.problems)),
@@ -103,7 +105,10 @@ impl<'a> Place<'a> {
     }
 
     fn problem(&self, detail: &str) {
-        self.state.borrow_mut().problems.invalid(self.pointer(), detail);
+        self.state
+            .borrow_mut()
+            .problems
+            .invalid(self.pointer(), detail);
     }
 
     fn stop<E: serde::de::Error>(&self, why: NotReadable) -> E {
@@ -168,7 +173,9 @@ impl<'de> Visitor<'de> for Place<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("not a finite number"))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -208,7 +215,11 @@ mod tests {
 
     fn pointers(text: &str) -> Vec<String> {
         let (_, problems) = read(text.as_bytes()).unwrap();
-        problems.into_shown().iter().map(ToString::to_string).collect()
+        problems
+            .into_shown()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -223,7 +234,11 @@ mod tests {
     fn members_given_twice_are_named_at_any_depth() {
         assert_eq!(
             pointers(r#"{"a":1,"b":[{"c":1,"c":2}],"a":2,"a":3}"#),
-            ["`b[0].c`: given twice", "`a`: given twice", "`a`: given twice"]
+            [
+                "`b[0].c`: given twice",
+                "`a`: given twice",
+                "`a`: given twice"
+            ]
         );
     }
 
@@ -236,21 +251,42 @@ mod tests {
     fn depth_is_bounded_exactly() {
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(read(nested(MAX_DEPTH).as_bytes()).is_ok());
-        assert!(matches!(read(nested(MAX_DEPTH + 1).as_bytes()), Err(NotReadable::TooDeep)));
-        assert!(matches!(read("[".repeat(100_000).as_bytes()), Err(NotReadable::TooDeep)));
+        assert!(matches!(
+            read(nested(MAX_DEPTH + 1).as_bytes()),
+            Err(NotReadable::TooDeep)
+        ));
+        assert!(matches!(
+            read("[".repeat(100_000).as_bytes()),
+            Err(NotReadable::TooDeep)
+        ));
     }
 
     #[test]
     fn the_number_of_values_is_bounded_exactly() {
         let list = |items: usize| format!("[{}0]", "0,".repeat(items - 1));
         assert!(read(list(MAX_VALUES - 1).as_bytes()).is_ok());
-        assert!(matches!(read(list(MAX_VALUES).as_bytes()), Err(NotReadable::TooMany)));
+        assert!(matches!(
+            read(list(MAX_VALUES).as_bytes()),
+            Err(NotReadable::TooMany)
+        ));
     }
 
     #[test]
     fn what_is_not_json_is_refused() {
-        for text in [&b""[..], b"{", b"{}x", b"{\"a\":}", b"\"\xff\"", b"{'a':1}", b"[1,]", b"NaN"] {
-            assert!(matches!(read(text), Err(NotReadable::Syntax(_))), "{text:?}");
+        for text in [
+            &b""[..],
+            b"{",
+            b"{}x",
+            b"{\"a\":}",
+            b"\"\xff\"",
+            b"{'a':1}",
+            b"[1,]",
+            b"NaN",
+        ] {
+            assert!(
+                matches!(read(text), Err(NotReadable::Syntax(_))),
+                "{text:?}"
+            );
         }
     }
 }

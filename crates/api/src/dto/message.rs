@@ -73,11 +73,21 @@ impl Refusal {
     #[must_use]
     pub fn of(deliveries: &[StoredDelivery]) -> Self {
         let refused = deliveries.iter().any(|delivery| {
-            let mut last = delivery.attempts.iter().rev().filter(|attempt| !attempt.stale);
+            let mut last = delivery
+                .attempts
+                .iter()
+                .rev()
+                .filter(|attempt| !attempt.stale);
             delivery.state == DeliveryState::Failed
-                && last.next().is_some_and(|attempt| attempt.reply.stage == Stage::Rcpt)
+                && last
+                    .next()
+                    .is_some_and(|attempt| attempt.reply.stage == Stage::Rcpt)
         });
-        if refused { Self::OfRecipient } else { Self::Other }
+        if refused {
+            Self::OfRecipient
+        } else {
+            Self::Other
+        }
     }
 }
 

@@ -114,7 +114,11 @@ impl Problems {
     /// How many fields are wrong, in words.
     #[must_use]
     pub fn summary(&self) -> String {
-        let what = if self.only_missing() { "missing" } else { "invalid" };
+        let what = if self.only_missing() {
+            "missing"
+        } else {
+            "invalid"
+        };
         match self.0.len() {
             1 => format!("1 field is {what}"),
             count => format!("{count} fields are {what}"),
@@ -153,12 +157,25 @@ mod tests {
         };
         check(Pointer::root(), "body");
         check(Pointer::root().member("to").item(0), "to[0]");
-        check(Pointer::root().member("template").member("variables").member("a/b~c"), "template.variables.a/b~c");
+        check(
+            Pointer::root()
+                .member("template")
+                .member("variables")
+                .member("a/b~c"),
+            "template.variables.a/b~c",
+        );
     }
 
     #[test]
     fn a_pointer_escapes_its_tokens_and_stays_short() {
         assert_eq!(Pointer::root().member("a/b~c").as_str(), "/a~1b~0c");
-        assert_eq!(Pointer::root().member(&"x".repeat(5000)).as_str().chars().count(), 102);
+        assert_eq!(
+            Pointer::root()
+                .member(&"x".repeat(5000))
+                .as_str()
+                .chars()
+                .count(),
+            102
+        );
     }
 }

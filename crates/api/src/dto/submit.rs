@@ -122,12 +122,16 @@ fn read(
     default_stream: &StreamName,
     problems: &mut Problems,
 ) -> Draft {
-    let from = fields.take("from").and_then(|from| address::read_one(from, problems));
+    let from = fields
+        .take("from")
+        .and_then(|from| address::read_one(from, problems));
     let recipients = recipients(fields, problems);
     let reply_to = fields.take("reply_to");
     let reply_to = reply_to.map(|field| address::read_many(field, problems));
     let content = content(fields, problems);
-    let stream = fields.take("stream").and_then(|stream| stream.parse(problems));
+    let stream = fields
+        .take("stream")
+        .and_then(|stream| stream.parse(problems));
     no_attachments(fields, problems);
     Draft {
         owner,
@@ -139,19 +143,25 @@ fn read(
         headers: headers(fields, problems),
         tags: tags(fields, problems),
         metadata: metadata(fields, problems),
-        expires_at: fields.take("expires_at").and_then(|time| time_with_offset(time, problems)),
+        expires_at: fields
+            .take("expires_at")
+            .and_then(|time| time_with_offset(time, problems)),
     }
 }
 
 fn recipients(fields: &mut Fields, problems: &mut Problems) -> Recipients {
     let at = fields.pointer("to");
     let to = fields.require("to", problems);
-    let to_is_empty = to.as_ref().is_some_and(|to| to.value == Value::Array(Vec::new()));
+    let to_is_empty = to
+        .as_ref()
+        .is_some_and(|to| to.value == Value::Array(Vec::new()));
     if to_is_empty {
         problems.invalid(at.clone(), "at least one recipient is needed");
     }
     let mut many = |field: Option<Field>| {
-        field.map(|field| address::read_many(field, problems)).unwrap_or_default()
+        field
+            .map(|field| address::read_many(field, problems))
+            .unwrap_or_default()
     };
     let recipients = Recipients {
         to: many(to),
@@ -178,7 +188,9 @@ fn content(fields: &mut Fields, problems: &mut Problems) -> DraftContent {
         return self::template(template, subject, problems).unwrap_or_else(stand_in);
     }
     let asked_for = html.is_some() || text.is_some();
-    let html = html.and_then(|html| html.text(problems)).filter(|html| !html.is_empty());
+    let html = html
+        .and_then(|html| html.text(problems))
+        .filter(|html| !html.is_empty());
     let text = text.and_then(|text| text.text(problems));
     let nothing_to_show = html.is_none() && text.as_ref().is_none_or(String::is_empty);
     let (html_at, subject_at) = (fields.pointer("html"), fields.pointer("subject"));
@@ -223,7 +235,9 @@ fn template(
     problems: &mut Problems,
 ) -> Option<DraftContent> {
     let mut fields = field.object(problems)?;
-    let name = fields.require("id", problems).and_then(|name| name.parse(problems));
+    let name = fields
+        .require("id", problems)
+        .and_then(|name| name.parse(problems));
     let variables = match fields.take("variables") {
         Some(variables) => variables_of(variables, problems),
         None => Variables::new(),
@@ -256,7 +270,9 @@ fn headers(fields: &mut Fields, problems: &mut Problems) -> Vec<ExtraHeader> {
     let read = entries.into_iter().filter_map(|(name, field)| {
         let pointer = field.pointer.clone();
         let header = ExtraHeader::new(&name, &field.text(problems)?);
-        header.map_err(|error| problems.invalid(pointer, error.to_string())).ok()
+        header
+            .map_err(|error| problems.invalid(pointer, error.to_string()))
+            .ok()
     });
     read.collect()
 }
@@ -268,16 +284,25 @@ fn tags(fields: &mut Fields, problems: &mut Problems) -> Vec<Tag> {
     let at = field.pointer.clone();
     let items = field.list(problems);
     bounded(items.len(), MAX_LABELS, "tags", at, problems);
-    items.into_iter().filter_map(|item| tag(item, problems)).collect()
+    items
+        .into_iter()
+        .filter_map(|item| tag(item, problems))
+        .collect()
 }
 
 fn tag(item: Field, problems: &mut Problems) -> Option<Tag> {
     let pointer = item.pointer.clone();
     let mut fields = item.object(problems)?;
-    let name = fields.require("name", problems).and_then(|name| name.text(problems));
-    let value = fields.require("value", problems).and_then(|value| value.text(problems));
+    let name = fields
+        .require("name", problems)
+        .and_then(|name| name.text(problems));
+    let value = fields
+        .require("value", problems)
+        .and_then(|value| value.text(problems));
     fields.finish(problems);
-    Tag::new(&name?, &value?).map_err(|error| problems.invalid(pointer, error.to_string())).ok()
+    Tag::new(&name?, &value?)
+        .map_err(|error| problems.invalid(pointer, error.to_string()))
+        .ok()
 }
 
 fn metadata(fields: &mut Fields, problems: &mut Problems) -> BTreeMap<String, String> {
@@ -315,7 +340,10 @@ fn time_with_offset(field: Field, problems: &mut Problems) -> Option<Timestamp> 
     match DateTime::parse_from_rfc3339(&field.text(problems)?) {
         Ok(time) => Some(time.with_timezone(&Utc).trunc_subsecs(6)),
         Err(_) => {
-            problems.invalid(pointer, "expected a time like 2026-12-01T09:00:00Z, with Z or an offset");
+            problems.invalid(
+                pointer,
+                "expected a time like 2026-12-01T09:00:00Z, with Z or an offset",
+            );
             None
         }
     }

@@ -1,0 +1,64 @@
+//! The router: every route of the API, and what stands around them.
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use tower::{ServiceExt, util::MapRequest};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+
+use crate::{
+    error::{ApiError, ErrorKind},
+    middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
+    routes::{confirm, deliveries, health, messages, root, submit, users},
+    state::AppState,
+};
+
+/// The whole API. Every request gets an answer within the time limit of `state`.
+#[must_use]
+pub fn router(state: AppState) -> Router {
+    // Layers wrap what stands above them: the last one sees a request first.
+    let routes = routes()
+        .fallback(async || ApiError::not_found())
+        .method_not_allowed_fallback(async || {
+            ApiError::new(
+                ErrorKind::MethodNotAllowed,
+                "this path has other methods: see `Allow`",
+            )
+        })
+        .layer(from_fn_with_state(state.clone(), time_limit::limit))
+        .layer(from_fn_with_state(state.clone(), hosts::guard))
+        .layer(CatchPanicLayer::custom(panics::answer))
+        .layer(from_fn_with_state(state.clone(), problem::write))
+        .layer(unless_set(header::CACHE_CONTROL, "no-store"))
+        .layer(unless_set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(from_fn(access_log::log))
+        .layer(from_fn(request_id::assign))
+        .with_state(state);
+    Router::new().fallback_service(MapRequest::new(routes, slashes::one_leading_slash))
+}
+
+fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(root::show))
+        .route("/livez", get(health::live))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/emails", post(submit::submit))
+        .route("/emails/{id}", get(messages::show))
+        .route("/emails/{id}/deliveries", get(deliveries::list))
+        .route("/api/users/register", post(users::register))
+        .route("/api/users/{id}", get(users::show))
+        .route(confirm::PATH, get(confirm::page).post(confirm::confirm))
+}
+
+/// Answers hold personal data, and none of them is to be guessed at by a browser.
+fn unless_set(
+    name: header::HeaderName,
+    value: &'static str,
+) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}

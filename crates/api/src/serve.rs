@@ -1,0 +1,185 @@
+//! `posthaste serve`: binds, puts the services together, runs them, and tells a developer what there is.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
+
+use posthaste_composition::{
+    Composed, Migrate, compose,
+    settings::{Environment, Loaded, Role, Settings, TransportKind},
+    telemetry,
+};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::{
+    cli::{Serve, say},
+    failure::Failure,
+    router::router,
+    server::ApiServer,
+    state::{AppState, Hosts, Limits, Parts},
+};
+
+/// Serves until a signal or a failure ends it, and gives the exit code.
+///
+/// # Errors
+/// [`Failure`] if it could not start.
+pub async fn serve(mut loaded: Loaded, options: &Serve, working_dir: &Path) -> Result<u8, Failure> {
+    let began = Instant::now();
+    telemetry::init(&loaded.settings.log).map_err(Failure::Telemetry)?;
+    let listener = listen(&mut loaded.settings).await?;
+    let migrate = if options.no_migrate {
+        Migrate::Refuse
+    } else {
+        Migrate::Apply
+    };
+    let mut composed = compose(&loaded.settings, migrate, working_dir).await?;
+    let settings = &loaded.settings;
+    let host = composed.host(settings);
+    let readiness = Arc::clone(&composed.readiness);
+    let lines =
+        (settings.environment == Environment::Development).then(|| banner(&loaded, &composed));
+    let host = match listener {
+        None => host,
+        Some(listener) => {
+            let routes = router(state(&composed, settings));
+            host.service(ApiServer::new(
+                listener,
+                routes,
+                Arc::clone(&composed.readiness),
+                settings.shutdown.announce,
+            ))
+        }
+    };
+    let roles: Vec<_> = settings.roles.iter().map(|role| role.as_str()).collect();
+    let roles = roles.join(",");
+    let host = host.on_started(move || {
+        readiness.started();
+        info!(
+            roles,
+            environment = loaded.settings.environment.as_str(),
+            "started"
+        );
+        if let Some(lines) = lines {
+            say(&lines);
+            say(&format!(
+                "ready in {:.1} s · roles {roles} · Ctrl-C stops",
+                began.elapsed().as_secs_f32()
+            ));
+        }
+    });
+    let stopped = host.build().run().await?;
+    info!(aborted = ?stopped.aborted, forced = stopped.forced, "stopped");
+    Ok(stopped.exit_code())
+}
+
+fn state(composed: &Composed, settings: &Settings) -> AppState {
+    let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    AppState::new(Parts {
+        desk: Arc::clone(&composed.desk),
+        messages: Arc::clone(&composed.messages),
+        accounts: Arc::clone(&composed.accounts),
+        keys: composed.keys.clone(),
+        readiness: Arc::clone(&composed.readiness),
+        password_minimum: settings.accounts.password_min_length,
+        default_stream: settings.accounts.stream.clone(),
+        limits: Limits {
+            body: bytes(settings.http.body_limit),
+            bodies_in_flight: bytes(settings.http.in_flight_limit),
+            request: settings.http.request_timeout,
+        },
+        hosts: match settings.environment {
+            Environment::Development => Hosts::Loopback,
+            Environment::Production => Hosts::Any,
+        },
+    })
+}
+
+/// Binds before anything else is done, so that a taken port changes nothing; links in development lead to the port that
+/// was given.
+async fn listen(settings: &mut Settings) -> Result<Option<TcpListener>, Failure> {
+    if !settings.roles.contains(&Role::Api) {
+        return Ok(None);
+    }
+    let wanted = SocketAddr::new(settings.http.address, settings.http.port);
+    let listener = TcpListener::bind(wanted)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => Failure::PortTaken(wanted),
+            _ => Failure::Listen(wanted, error),
+        })?;
+    let bound = listener
+        .local_addr()
+        .map_err(|error| Failure::Listen(wanted, error))?;
+    if settings.http.public_url.is_empty() {
+        settings.http.public_url = format!("http://localhost:{}", bound.port());
+    }
+    Ok(Some(listener))
+}
+
+/// What a developer sees first: where everything is, and commands to copy. Only what exists is named.
+fn banner(loaded: &Loaded, composed: &Composed) -> String {
+    let settings = &loaded.settings;
+    let url = &settings.http.public_url;
+    let mut lines = vec![format!(
+        "posthaste {} · {} · data {} (SQLite, synced commits) · {}",
+        env!("CARGO_PKG_VERSION"),
+        settings.environment.as_str(),
+        settings.database.path.display(),
+        loaded.layers,
+    )];
+    let key = settings
+        .keys
+        .first()
+        .map(|key| key.key.expose_secret().to_owned());
+    if settings.roles.contains(&Role::Api) {
+        let shown = key.as_ref().map_or_else(
+            || "no key is configured".to_owned(),
+            |key| format!("key {key} (development only)"),
+        );
+        lines.push(format!("  API        {url}    {shown}"));
+    }
+    lines.push(format!("  Templates  {} loaded", composed.templates));
+    let mut named: Vec<&str> = Vec::new();
+    for stream in &settings.streams {
+        let Some(transport) = settings
+            .transports
+            .iter()
+            .find(|transport| transport.name == stream.transport)
+        else {
+            continue;
+        };
+        if !named.contains(&transport.name.as_str()) {
+            named.push(&transport.name);
+            lines.push(format!(
+                "  Mail       {}",
+                way_out(settings, &transport.kind)
+            ));
+        }
+    }
+    if let Some(key) = key.filter(|_| settings.roles.contains(&Role::Api)) {
+        lines.push(format!(
+            "Try:\n  curl {url}/api/users/register -H 'Content-Type: application/json' \\\n       \
+             -d '{{\"email\":\"ada@example.com\",\"display_name\":\"Ada\",\"password\":\"correct horse battery\"}}'\n  \
+             curl {url}/emails -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n       \
+             -d '{{\"from\":\"app@example.com\",\"to\":\"ada@example.com\",\"subject\":\"hi\",\"html\":\"<b>it works</b>\"}}'\n  \
+             curl {url}/emails/ID/deliveries -H 'Authorization: Bearer {key}'"
+        ));
+    }
+    lines.join("\n")
+}
+
+fn way_out(settings: &Settings, kind: &TransportKind) -> String {
+    match kind {
+        TransportKind::Smtp(smtp) => format!("sent to {}:{}", smtp.host, smtp.port),
+        TransportKind::File { dir } => {
+            let folder = dir
+                .clone()
+                .unwrap_or_else(|| settings.data_dir.join("mail"));
+            format!(
+                "captured in {}; nothing leaves this machine",
+                folder.join("*.eml").display()
+            )
+        }
+        TransportKind::Memory => "kept in memory until the process ends".to_owned(),
+    }
+}

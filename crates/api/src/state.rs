@@ -1,0 +1,94 @@
+//! What the routes work with, built once at start.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use posthaste_composition::readiness::Readiness;
+use posthaste_domain::{
+    account::Accounts, desk::MailDesk, key::KeyRing, stores::MessageStore, stream::StreamName,
+};
+
+use crate::{body::BodyIntake, pages::Pages};
+
+/// The bounds of requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most bytes of one body.
+    pub body: usize,
+    /// Most bytes of all bodies that are in memory at once.
+    pub bodies_in_flight: usize,
+    /// Longest time from the head of a request to its answer.
+    pub request: Duration,
+}
+
+/// The host names that are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// Any: a proxy in front, or none, decides.
+    Any,
+    /// Names of this machine only: a page on the web that points a name of its own at 127.0.0.1 is refused.
+    Loopback,
+}
+
+/// What a state is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Takes submits.
+    pub desk: Arc<MailDesk>,
+    /// Where messages are read.
+    pub messages: Arc<dyn MessageStore>,
+    /// Registers and confirms accounts.
+    pub accounts: Arc<Accounts>,
+    /// The valid keys.
+    pub keys: KeyRing,
+    /// Whether requests should come here.
+    pub readiness: Arc<Readiness>,
+    /// Least characters of a password.
+    pub password_minimum: usize,
+    /// The stream of submits that name none.
+    pub default_stream: StreamName,
+    /// The bounds of requests.
+    pub limits: Limits,
+    /// The host names that are answered.
+    pub hosts: Hosts,
+}
+
+/// The state of the API, shared by all requests.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+/// What the state holds.
+#[derive(Debug)]
+pub struct Shared {
+    /// The parts as given.
+    pub parts: Parts,
+    /// Receives bodies within their bounds.
+    pub bodies: BodyIntake,
+    /// The pages for people.
+    pub pages: Pages,
+}
+
+impl AppState {
+    /// The state of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared {
+            bodies: BodyIntake::new(parts.limits),
+            pages: Pages::new(),
+            parts,
+        }))
+    }
+}
+
+impl std::ops::Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AppState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppState")
+    }
+}
