@@ -1,7 +1,12 @@
 //! The real binary from outside: what a person or a program meets, over HTTP, SMTP, files, signals and exit codes.
 
+mod accounts;
 mod command_line;
+mod delivery;
 mod peers;
+mod refusals;
+mod stopping;
+mod submitting;
 
 #[expect(dead_code, reason = "the fault tests use the rest")]
 #[path = "../support/mod.rs"]

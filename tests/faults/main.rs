@@ -2,6 +2,8 @@
 //! ones under `tests/run --long`. One at a time, each with the machine to itself.
 
 mod calls;
+mod kills;
+mod load;
 
 #[expect(dead_code, reason = "the e2e tests use the rest")]
 #[path = "../support/mod.rs"]

@@ -4,11 +4,13 @@
 //! [`ErrorKind`] holds the stable names that callers may match on. What went wrong inside is kept as the source: it is
 //! logged once, by that middleware, and never shown.
 
+mod kind;
+
 use std::{error::Error, sync::Arc};
 
 use axum::{
     http::{
-        HeaderValue, StatusCode,
+        HeaderValue,
         header::{RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
@@ -16,134 +18,9 @@ use axum::{
 use posthaste_domain::{owner::Scope, stores::StoreError};
 use serde_json::{Map, Value};
 
+pub use kind::ErrorKind;
+
 use crate::dto::problems::{FieldProblem, Problems};
-
-/// What kind of error: decides status, stable name and title.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The body cannot be read: not JSON, not UTF-8, too deep, broken off.
-    Unreadable,
-    /// An idempotency key that is not 1 to 256 visible ASCII characters.
-    InvalidIdempotencyKey,
-    /// No key was presented.
-    MissingApiKey,
-    /// The key's scopes do not permit this.
-    RestrictedApiKey,
-    /// The key is not valid; whether it ever was is not told.
-    InvalidApiKey,
-    /// No such route, or no such thing of this owner.
-    NotFound,
-    /// The route has other methods.
-    MethodNotAllowed,
-    /// The idempotency key was used for another request.
-    InvalidIdempotentRequest,
-    /// The body is larger than the route takes.
-    PayloadTooLarge,
-    /// The body's type is not the one that the route reads.
-    UnsupportedMediaType,
-    /// The request names a host that this server does not answer for.
-    MisdirectedRequest,
-    /// Fields are missing, and nothing else is wrong.
-    MissingRequiredField,
-    /// Fields are not valid.
-    ValidationError,
-    /// A one-time token that is unknown, spent or expired.
-    InvalidToken,
-    /// A fault of ours.
-    ApplicationError,
-    /// Not now: overload, a store that does not answer, a request that took too long.
-    ServiceUnavailable,
-}
-
-impl ErrorKind {
-    /// The status of the answer.
-    #[must_use]
-    pub fn status(self) -> StatusCode {
-        self.row().0
-    }
-
-    /// The stable name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.row().1
-    }
-
-    /// The title, the same for every occurrence.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        self.row().2
-    }
-
-    fn row(self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as Http;
-        match self {
-            Self::Unreadable => (
-                Http::BAD_REQUEST,
-                "validation_error",
-                "The body cannot be read",
-            ),
-            Self::InvalidIdempotencyKey => (
-                Http::BAD_REQUEST,
-                "invalid_idempotency_key",
-                "Invalid idempotency key",
-            ),
-            Self::MissingApiKey => (Http::UNAUTHORIZED, "missing_api_key", "Missing API key"),
-            Self::RestrictedApiKey => (
-                Http::UNAUTHORIZED,
-                "restricted_api_key",
-                "The API key does not permit this",
-            ),
-            Self::InvalidApiKey => (Http::FORBIDDEN, "invalid_api_key", "Invalid API key"),
-            Self::NotFound => (Http::NOT_FOUND, "not_found", "Not found"),
-            Self::MethodNotAllowed => (
-                Http::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "Method not allowed",
-            ),
-            Self::InvalidIdempotentRequest => (
-                Http::CONFLICT,
-                "invalid_idempotent_request",
-                "Idempotency key used before",
-            ),
-            Self::PayloadTooLarge => (
-                Http::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                "Payload too large",
-            ),
-            Self::UnsupportedMediaType => (
-                Http::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Unsupported media type",
-            ),
-            Self::MisdirectedRequest => (
-                Http::MISDIRECTED_REQUEST,
-                "misdirected_request",
-                "Wrong host",
-            ),
-            Self::MissingRequiredField => (
-                Http::UNPROCESSABLE_ENTITY,
-                "missing_required_field",
-                "Missing required field",
-            ),
-            Self::ValidationError => (
-                Http::UNPROCESSABLE_ENTITY,
-                "validation_error",
-                "Validation failed",
-            ),
-            Self::InvalidToken => (Http::UNPROCESSABLE_ENTITY, "invalid_token", "Invalid token"),
-            Self::ApplicationError => (
-                Http::INTERNAL_SERVER_ERROR,
-                "application_error",
-                "Internal error",
-            ),
-            Self::ServiceUnavailable => (
-                Http::SERVICE_UNAVAILABLE,
-                "service_unavailable",
-                "Service unavailable",
-            ),
-        }
-    }
-}
 
 /// An answer that is an error.
 #[derive(Debug)]

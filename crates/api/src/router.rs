@@ -2,12 +2,11 @@
 
 use axum::{
     Router,
-    extract::Request,
     http::{HeaderValue, header},
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
-use tower::{ServiceExt, util::MapRequest};
+use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
@@ -18,7 +17,6 @@ use crate::{
 };
 
 /// The whole API. Every request gets an answer within the time limit of `state`.
-#[must_use]
 pub fn router(state: AppState) -> Router {
     // Layers wrap what stands above them: the last one sees a request first.
     let routes = routes()

@@ -66,8 +66,8 @@ pub fn write(message: &NewMessage, rendered: &Rendered) -> Result<Vec<u8>, MimeE
                     .singlepart(part(ContentType::TEXT_HTML, html)?),
             )
         }
-        (Some(text), None) => builder.singlepart(part(ContentType::TEXT_PLAIN, text)?),
-        (None, Some(html)) => builder.singlepart(part(ContentType::TEXT_HTML, html)?),
+        (Some(text), None) => builder.singlepart(part(ContentType::TEXT_PLAIN, last_line(text))?),
+        (None, Some(html)) => builder.singlepart(part(ContentType::TEXT_HTML, last_line(html))?),
         (None, None) => builder.singlepart(part(ContentType::TEXT_PLAIN, "")?),
     };
     let mut built = built.map_err(build)?;
@@ -81,6 +81,13 @@ fn part(kind: ContentType, text: &str) -> Result<SinglePart, MimeError> {
     let body = Body::new_with_encoding(crlf(text), ContentTransferEncoding::QuotedPrintable);
     let body = body.map_err(|_| MimeError::Unsound("a part that cannot be encoded"))?;
     Ok(SinglePart::builder().header(kind).body(body))
+}
+
+/// The text without its last line end: lettre writes one behind a part that stands alone.
+fn last_line(text: &str) -> &str {
+    text.strip_suffix("\r\n")
+        .or_else(|| text.strip_suffix(['\n', '\r']))
+        .unwrap_or(text)
 }
 
 /// Every line end as CRLF; NUL, which no mail may carry, as the sign for what cannot be shown.

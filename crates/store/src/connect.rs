@@ -167,13 +167,14 @@ impl Store {
 
     /// Writes what waits, and closes. Whatever comes later is refused.
     pub async fn close(&self) {
-        self.writer.close().await;
+        // Readers go first: the last connection to close empties the log into the file, which only a writer can do.
         if let Err(error) = self.reader.close_by_ref().await {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "a reading connection did not close"
             );
         }
+        self.writer.close().await;
     }
 
     /// Returns when the writing task has ended, in order or not.

@@ -1,5 +1,7 @@
-//! A strict reader of JSON. It refuses what the store or a second reader could take differently: members given twice
-//! and U+0000 anywhere, each named by a pointer; and bounds the work: depth and number of values.
+//! A strict reader of JSON.
+//!
+//! It refuses what the store or a second reader could take differently: members given twice and U+0000 anywhere, each
+//! named by a pointer; and it bounds the work: depth and number of values.
 
 use std::{cell::RefCell, fmt};
 
@@ -13,8 +15,8 @@ use crate::{
 
 /// Deepest nesting of lists and objects.
 pub const MAX_DEPTH: usize = 64;
-/// Most values in one body, however small: each takes far more memory than its text.
-pub const MAX_VALUES: usize = 20_000;
+/// Most values in one body, however small: each takes far more memory than its text. It bounds the data of templates too.
+pub const MAX_VALUES: usize = 10_000;
 
 /// A body that is not JSON, or is JSON beyond the bounds.
 #[derive(Debug, thiserror::Error)]

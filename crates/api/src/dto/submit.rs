@@ -4,37 +4,27 @@
 //! templates and time. Members that this release does not serve may be absent or `null`; a value is refused, because
 //! a mail that was meant for tomorrow, or without its attachment, must not go out now.
 
-use std::collections::BTreeMap;
+mod content;
+mod labels;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use posthaste_domain::{
     clock::Timestamp,
     desk::{DraftProblem, MailDesk},
-    message::{
-        Content, Draft, DraftContent, ExtraHeader, MAX_RECIPIENTS, Recipients, Subject, Tag,
-        Variables,
-    },
+    message::{Draft, MAX_RECIPIENTS, Recipients},
     owner::Owner,
     stream::StreamName,
 };
 use serde_json::Value;
+
+pub use content::MAX_VARIABLES;
+pub use labels::{MAX_LABELS, MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE};
 
 use crate::dto::{
     address,
     fields::{Field, Fields},
     problems::{Pointer, Problems},
 };
-
-/// Most headers, and most tags, of one message.
-pub const MAX_LABELS: usize = 50;
-/// Most entries of metadata.
-pub const MAX_METADATA: usize = 20;
-/// Longest name of an entry of metadata, in characters.
-pub const MAX_METADATA_NAME: usize = 64;
-/// Longest value of an entry of metadata, in characters.
-pub const MAX_METADATA_VALUE: usize = 512;
-/// Most bytes of a template's data, as JSON.
-pub const MAX_VARIABLES: usize = 64 * 1024;
 
 /// A submit as far as it could be read. Where a field could not be, the draft holds a stand-in, which is why it is only
 /// given away when nothing is wrong.
@@ -128,7 +118,7 @@ fn read(
     let recipients = recipients(fields, problems);
     let reply_to = fields.take("reply_to");
     let reply_to = reply_to.map(|field| address::read_many(field, problems));
-    let content = content(fields, problems);
+    let content = content::read(fields, problems);
     let stream = fields
         .take("stream")
         .and_then(|stream| stream.parse(problems));
@@ -140,9 +130,9 @@ fn read(
         recipients,
         reply_to: reply_to.unwrap_or_default(),
         content,
-        headers: headers(fields, problems),
-        tags: tags(fields, problems),
-        metadata: metadata(fields, problems),
+        headers: labels::read_headers(fields, problems),
+        tags: labels::read_tags(fields, problems),
+        metadata: labels::read_metadata(fields, problems),
         expires_at: fields
             .take("expires_at")
             .and_then(|time| time_with_offset(time, problems)),
@@ -173,165 +163,6 @@ fn recipients(fields: &mut Fields, problems: &mut Problems) -> Recipients {
         problems.invalid(at, detail);
     }
     recipients
-}
-
-fn content(fields: &mut Fields, problems: &mut Problems) -> DraftContent {
-    let subject = subject(fields, problems);
-    let html = fields.take("html");
-    let text = fields.take("text");
-    if let Some(template) = fields.take("template") {
-        for part in [html, text].into_iter().flatten() {
-            if part.value != Value::String(String::new()) {
-                problems.invalid(part.pointer, "not together with a template");
-            }
-        }
-        return self::template(template, subject, problems).unwrap_or_else(stand_in);
-    }
-    let asked_for = html.is_some() || text.is_some();
-    let html = html
-        .and_then(|html| html.text(problems))
-        .filter(|html| !html.is_empty());
-    let text = text.and_then(|text| text.text(problems));
-    let nothing_to_show = html.is_none() && text.as_ref().is_none_or(String::is_empty);
-    let (html_at, subject_at) = (fields.pointer("html"), fields.pointer("subject"));
-    let unreadable = asked_for && (problems.has(&html_at) || problems.has(&fields.pointer("text")));
-    if nothing_to_show && !unreadable {
-        problems.missing(html_at, "html or text is required, or a template");
-    }
-    if subject.is_none() && !problems.has(&subject_at) {
-        problems.missing(subject_at, "required");
-    }
-    let Some(subject) = subject else {
-        return stand_in();
-    };
-    DraftContent::Inline(Content::Inline {
-        subject,
-        html,
-        text,
-    })
-}
-
-/// Content that the desk finds nothing wrong with.
-fn stand_in() -> DraftContent {
-    DraftContent::Inline(Content::Inline {
-        subject: "-".parse().expect("a hyphen is a subject"),
-        html: None,
-        text: None,
-    })
-}
-
-/// An empty subject counts as absent: one of the published clients always sends the member.
-fn subject(fields: &mut Fields, problems: &mut Problems) -> Option<Subject> {
-    let field = fields.take("subject")?;
-    if field.value == Value::String(String::new()) {
-        return None;
-    }
-    field.parse(problems)
-}
-
-fn template(
-    field: Field,
-    subject: Option<Subject>,
-    problems: &mut Problems,
-) -> Option<DraftContent> {
-    let mut fields = field.object(problems)?;
-    let name = fields
-        .require("id", problems)
-        .and_then(|name| name.parse(problems));
-    let variables = match fields.take("variables") {
-        Some(variables) => variables_of(variables, problems),
-        None => Variables::new(),
-    };
-    fields.finish(problems);
-    Some(DraftContent::Template {
-        name: name?,
-        subject,
-        variables,
-    })
-}
-
-fn variables_of(field: Field, problems: &mut Problems) -> Variables {
-    let size = field.value.to_string().len();
-    if size > MAX_VARIABLES {
-        let detail = format!("at most {} KiB of data", MAX_VARIABLES / 1024);
-        problems.invalid(field.pointer.clone(), detail);
-    }
-    let members = field.entries(problems).into_iter();
-    members.map(|(name, field)| (name, field.value)).collect()
-}
-
-fn headers(fields: &mut Fields, problems: &mut Problems) -> Vec<ExtraHeader> {
-    let Some(field) = fields.take("headers") else {
-        return Vec::new();
-    };
-    let at = field.pointer.clone();
-    let entries = field.entries(problems);
-    bounded(entries.len(), MAX_LABELS, "headers", at, problems);
-    let read = entries.into_iter().filter_map(|(name, field)| {
-        let pointer = field.pointer.clone();
-        let header = ExtraHeader::new(&name, &field.text(problems)?);
-        header
-            .map_err(|error| problems.invalid(pointer, error.to_string()))
-            .ok()
-    });
-    read.collect()
-}
-
-fn tags(fields: &mut Fields, problems: &mut Problems) -> Vec<Tag> {
-    let Some(field) = fields.take("tags") else {
-        return Vec::new();
-    };
-    let at = field.pointer.clone();
-    let items = field.list(problems);
-    bounded(items.len(), MAX_LABELS, "tags", at, problems);
-    items
-        .into_iter()
-        .filter_map(|item| tag(item, problems))
-        .collect()
-}
-
-fn tag(item: Field, problems: &mut Problems) -> Option<Tag> {
-    let pointer = item.pointer.clone();
-    let mut fields = item.object(problems)?;
-    let name = fields
-        .require("name", problems)
-        .and_then(|name| name.text(problems));
-    let value = fields
-        .require("value", problems)
-        .and_then(|value| value.text(problems));
-    fields.finish(problems);
-    Tag::new(&name?, &value?)
-        .map_err(|error| problems.invalid(pointer, error.to_string()))
-        .ok()
-}
-
-fn metadata(fields: &mut Fields, problems: &mut Problems) -> BTreeMap<String, String> {
-    let Some(field) = fields.take("metadata") else {
-        return BTreeMap::new();
-    };
-    let at = field.pointer.clone();
-    let entries = field.entries(problems);
-    bounded(entries.len(), MAX_METADATA, "entries", at, problems);
-    let read = entries.into_iter().filter_map(|(name, field)| {
-        let pointer = field.pointer.clone();
-        let value = field.text(problems)?;
-        let fits = (1..=MAX_METADATA_NAME).contains(&name.chars().count())
-            && value.chars().count() <= MAX_METADATA_VALUE;
-        if !fits {
-            let detail = format!(
-                "names have 1 to {MAX_METADATA_NAME} characters, values at most {MAX_METADATA_VALUE}"
-            );
-            problems.invalid(pointer, detail);
-        }
-        fits.then_some((name, value))
-    });
-    read.collect()
-}
-
-fn bounded(count: usize, most: usize, what: &str, at: Pointer, problems: &mut Problems) {
-    if count > most {
-        problems.invalid(at, format!("at most {most} {what}"));
-    }
 }
 
 /// A time that says which one it is: RFC 3339 with `Z` or an offset, cut to the microseconds that are stored.

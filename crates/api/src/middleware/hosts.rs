@@ -1,5 +1,7 @@
-//! The host names that are answered. In development only names of this machine: a page on the web may point a name of its
-//! own at 127.0.0.1 and would otherwise read the API with its visitor's browser (DNS rebinding).
+//! The host names that are answered.
+//!
+//! In development only names of this machine: a page on the web may point a name of its own at 127.0.0.1 and would
+//! otherwise read the API with its visitor's browser (DNS rebinding).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

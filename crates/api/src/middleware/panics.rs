@@ -12,10 +12,6 @@ use crate::error::ApiError;
 struct Panicked;
 
 /// The answer to a request whose handler panicked: an error of ours, without a word about it.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the layer hands the payload over"
-)]
 pub fn answer(_payload: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::internal(Panicked).into_response()
 }

@@ -26,6 +26,10 @@ impl RequestId {
         &self.0
     }
 
+    fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("a sane id is visible ASCII")
+    }
+
     fn of(request: &Request) -> Self {
         let given = request
             .headers()
@@ -42,8 +46,7 @@ pub async fn assign(mut request: Request, next: Next) -> Response {
     let span = info_span!("request", request.id = id.as_str());
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span).await;
-    let value = HeaderValue::from_str(id.as_str()).expect("a sane id is visible ASCII");
-    response.headers_mut().insert(REQUEST_ID, value);
+    response.headers_mut().insert(REQUEST_ID, id.header());
     response
 }
 

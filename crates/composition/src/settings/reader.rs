@@ -291,7 +291,7 @@ impl<'n> Reader<'n> {
     /// Whatever was not asked for is unknown.
     pub(super) fn finish(self) {
         for (key, value) in &self.values {
-            let place = value.origin().unwrap_or_default();
+            let place = origin(value);
             let hint = nearest(key, &self.known)
                 .map_or_else(String::new, |key| format!(", did you mean `{key}`?"));
             let problem = Problem::new(
@@ -366,6 +366,15 @@ impl<'n> Reader<'n> {
     }
 }
 
+/// Where a value was given; for a table, where its first value was.
+fn origin(value: &Value) -> &str {
+    match (value.origin(), &value.kind) {
+        (Some(origin), _) => origin,
+        (None, ValueKind::Table(table)) => table.values().next().map_or("", origin),
+        (None, _) => "",
+    }
+}
+
 fn scalar(value: &Value) -> Option<String> {
     let text = |value: &dyn Display| Some(value.to_string());
     match &value.kind {
@@ -381,7 +390,7 @@ fn nearest<'k>(key: &str, known: &'k [String]) -> Option<&'k str> {
     let near = known
         .iter()
         .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= 1 + key.len() / 4)
+    near.filter(|(distance, _)| *distance <= 1 + key.len() / 3)
         .min()
         .map(|(_, candidate)| candidate.as_str())
 }

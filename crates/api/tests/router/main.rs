@@ -1,0 +1,16 @@
+//! The whole router, request by request, on mocks of the domain's ports: a call that a test did not announce is a panic,
+//! which would show as a 500. The real store stands behind the same routes in the tests of the binary.
+
+mod accounts;
+mod confirm;
+mod desk;
+mod errors;
+mod idempotency;
+mod keys;
+mod limits;
+mod logs;
+mod probes;
+mod read;
+mod routes;
+mod submit;
+mod templates;
