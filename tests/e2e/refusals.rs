@@ -17,7 +17,10 @@ fn check(desk: &Desk, arguments: &[&str], code: i32, expected: &[&str]) {
 
 #[test]
 fn every_problem_of_the_settings_is_told_at_once_with_its_place() {
-    let desk = Desk::new().set("http.port", "abc").set("no.such", "1").set("queue.pol", "1 s");
+    let desk = Desk::new()
+        .set("http.port", "abc")
+        .set("no.such", "1")
+        .set("queue.pol", "1 s");
     let file = desk.path("posthaste.toml");
     fs::write(&file, "[queue]\npoll = 5\n\n[streams.transactional]\nretries = [\"1 s\"]\ntransport = \"nowhere\"\n").unwrap();
     let file = file.to_str().unwrap();
@@ -39,17 +42,34 @@ fn every_problem_of_the_settings_is_told_at_once_with_its_place() {
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let desk = Desk::new();
-    check(&desk, &["--config", "missing.toml"], 3, &["error[E0307]: missing.toml"]);
+    check(
+        &desk,
+        &["--config", "missing.toml"],
+        3,
+        &["error[E0307]: missing.toml"],
+    );
     fs::write(desk.path("broken.toml"), "[http]\nport = = 1\n").unwrap();
-    check(&desk, &["--config", "broken.toml"], 3, &["error[E0307]: broken.toml:2:8"]);
+    check(
+        &desk,
+        &["--config", "broken.toml"],
+        3,
+        &["error[E0307]: broken.toml:2:8"],
+    );
 }
 
 #[test]
 fn production_wants_a_place_a_sender_a_name_and_a_way_out() {
     let desk = Desk::new().variable("POSTHASTE_ENVIRONMENT", "production");
-    let expected = ["E0302", "http.public_url", "accounts.sender", "stream `transactional` has no transport"];
+    let expected = [
+        "E0302",
+        "http.public_url",
+        "accounts.sender",
+        "stream `transactional` has no transport",
+    ];
     check(&desk, &[], 3, &expected);
-    let desk = desk.set("transports.box.kind", "file").set("streams.transactional.transport", "box");
+    let desk = desk
+        .set("transports.box.kind", "file")
+        .set("streams.transactional.transport", "box");
     check(&desk, &[], 3, &["E0303", "delivers to nobody"]);
 }
 
@@ -69,25 +89,45 @@ fn secrets_are_never_printed() {
         .set("transports.relay.username", "user")
         .set("transports.relay.password", "00123canary");
     let shown = desk.run(&["config", "show"]);
-    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(
+        shown.status.success(),
+        "{}",
+        String::from_utf8_lossy(&shown.stderr)
+    );
     let text = String::from_utf8_lossy(&shown.stdout);
     assert!(!text.contains("canary"), "{text}");
-    assert!(text.contains("transports.relay.password = ***\t# POSTHASTE__TRANSPORTS__RELAY__PASSWORD"), "{text}");
-    assert!(text.contains("http.port = 0\t# POSTHASTE__HTTP__PORT"), "{text}");
+    assert!(
+        text.contains("transports.relay.password = ***\t# POSTHASTE__TRANSPORTS__RELAY__PASSWORD"),
+        "{text}"
+    );
+    assert!(
+        text.contains("http.port = 0\t# POSTHASTE__HTTP__PORT"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_taken_port_is_told_and_no_other_is_taken_silently() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    check(&Desk::new(), &["--http", &address], 4, &["error[E0110]", "is in use", "--http"]);
+    check(
+        &Desk::new(),
+        &["--http", &address],
+        4,
+        &["error[E0110]", "is in use", "--http"],
+    );
 }
 
 #[test]
 fn one_process_serves_a_database_file() {
     let desk = Desk::new();
     let server = desk.start();
-    check(&desk, &[], 4, &["error[E0201]", "in use by another posthaste"]);
+    check(
+        &desk,
+        &[],
+        4,
+        &["error[E0201]", "in use by another posthaste"],
+    );
     server.client().get("/livez").expect(200);
 }
 
@@ -103,7 +143,11 @@ fn a_database_or_an_outbox_that_cannot_be_written_is_named() {
     check(&desk, &[], 4, &["error[E0501]", ".posthaste/mail"]);
     let desk = Desk::new();
     fs::create_dir(desk.path(".posthaste")).unwrap();
-    fs::write(desk.path(".posthaste/posthaste.db"), "this is not a database, and it is long enough").unwrap();
+    fs::write(
+        desk.path(".posthaste/posthaste.db"),
+        "this is not a database, and it is long enough",
+    )
+    .unwrap();
     check(&desk, &[], 4, &["error[E0206]"]);
     fs::set_permissions(desk.path(".posthaste"), fs::Permissions::from_mode(0o700)).unwrap();
 }
@@ -124,10 +168,25 @@ fn a_broken_template_is_told_with_its_file_and_may_be_left_out() {
 #[test]
 fn pending_migrations_can_be_refused_and_applied_as_a_step_of_their_own() {
     let desk = Desk::new();
-    check(&desk, &["serve", "--no-migrate"], 4, &["error[E0203]", "3 migrations are pending", "posthaste db migrate"]);
+    check(
+        &desk,
+        &["serve", "--no-migrate"],
+        4,
+        &[
+            "error[E0203]",
+            "3 migrations are pending",
+            "posthaste db migrate",
+        ],
+    );
     let migrated = desk.run(&["db", "migrate"]);
     assert!(migrated.status.success());
-    assert_eq!(String::from_utf8_lossy(&migrated.stdout), "3 migrations applied\n");
+    assert_eq!(
+        String::from_utf8_lossy(&migrated.stdout),
+        "3 migrations applied\n"
+    );
     let again = desk.run(&["db", "migrate"]);
-    assert_eq!(String::from_utf8_lossy(&again.stdout), "the schema is up to date\n");
+    assert_eq!(
+        String::from_utf8_lossy(&again.stdout),
+        "the schema is up to date\n"
+    );
 }

@@ -33,11 +33,20 @@ pub(crate) struct Load {
 
 impl Load {
     /// Starts `clients` clients. Each submit goes to an address of its own, counted on in `numbers`.
-    pub(crate) fn start(client: &Client, clients: usize, numbers: &Arc<AtomicU64>, history: &Arc<Mutex<History>>) -> Self {
+    pub(crate) fn start(
+        client: &Client,
+        clients: usize,
+        numbers: &Arc<AtomicU64>,
+        history: &Arc<Mutex<History>>,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let run = |_| {
-            let (client, stop, history, numbers) =
-                (client.clone(), Arc::clone(&stop), Arc::clone(history), Arc::clone(numbers));
+            let (client, stop, history, numbers) = (
+                client.clone(),
+                Arc::clone(&stop),
+                Arc::clone(history),
+                Arc::clone(numbers),
+            );
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     submit(&client, numbers.fetch_add(1, Ordering::Relaxed), &history);
@@ -45,12 +54,20 @@ impl Load {
             })
         };
         let clients = (0..clients).map(run).collect();
-        Self { stop, history: Arc::clone(history), clients }
+        Self {
+            stop,
+            history: Arc::clone(history),
+            clients,
+        }
     }
 
     /// How many submits were acknowledged so far.
     pub(crate) fn acknowledged(&self) -> usize {
-        self.history.lock().expect("no client panicked").acknowledged.len()
+        self.history
+            .lock()
+            .expect("no client panicked")
+            .acknowledged
+            .len()
     }
 
     /// Ends the clients.
@@ -65,9 +82,15 @@ impl Load {
 fn submit(client: &Client, number: u64, history: &Mutex<History>) {
     let to = format!("user{number}@example.com");
     let body = json!({"from": "app@example.com", "to": to, "subject": format!("number {number}"), "text": "x"});
-    history.lock().expect("no client panicked").submitted.insert(to.clone());
+    history
+        .lock()
+        .expect("no client panicked")
+        .submitted
+        .insert(to.clone());
     // No reply leaves open what the server did.
-    let Ok(reply) = client.try_post("/emails", &body) else { return };
+    let Ok(reply) = client.try_post("/emails", &body) else {
+        return;
+    };
     let mut history = history.lock().expect("no client panicked");
     if reply.status == 200 {
         let id = reply.json()["id"].as_str().expect("an id").to_owned();

@@ -46,6 +46,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
+        crate::logs::start();
         Self {
             messages: MockMessageStore::new(),
             users: MockUserStore::new(),

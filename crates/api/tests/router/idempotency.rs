@@ -98,9 +98,9 @@ async fn spelling_does_not_make_another_request() {
         ("POST /emails", "order-42")
     );
     for same in [
-        mail_with(json!({ "to": ["ada@example.com"], "cc": null, "tags": [] })),
+        mail_with(&json!({ "to": ["ada@example.com"], "cc": null, "tags": [] })),
         mail_with(
-            json!({ "from": { "name": "Acme", "email": "o@ACME.com" }, "stream": "transactional" }),
+            &json!({ "from": { "name": "Acme", "email": "o@ACME.com" }, "stream": "transactional" }),
         ),
     ] {
         assert_eq!(handed(&same).await.fingerprint, first.fingerprint, "{same}");
@@ -127,7 +127,7 @@ async fn every_field_makes_another_request() {
         json!({ "expires_at": "2026-12-02T00:00:00Z" }),
     ] {
         assert_ne!(
-            handed(&mail_with(other.clone())).await.fingerprint,
+            handed(&mail_with(&other)).await.fingerprint,
             first.fingerprint,
             "{other}"
         );
@@ -136,7 +136,7 @@ async fn every_field_makes_another_request() {
 
 #[tokio::test]
 async fn parts_do_not_run_into_each_other() {
-    let one = handed(&mail_with(json!({ "metadata": { "a": "b", "c": "d" } }))).await;
-    let two = handed(&mail_with(json!({ "metadata": { "a": "bmetadata:1:c" } }))).await;
+    let one = handed(&mail_with(&json!({ "metadata": { "a": "b", "c": "d" } }))).await;
+    let two = handed(&mail_with(&json!({ "metadata": { "a": "bmetadata:1:c" } }))).await;
     assert_ne!(one.fingerprint, two.fingerprint);
 }

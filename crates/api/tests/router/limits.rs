@@ -82,7 +82,7 @@ async fn a_body_over_the_limit_is_refused_by_its_declared_length_already() {
 
 #[tokio::test]
 async fn a_body_of_undeclared_length_is_refused_where_it_passes_the_limit() {
-    let body = mail_with(serde_json::json!({ "text": "x".repeat(1000) }));
+    let body = mail_with(&serde_json::json!({ "text": "x".repeat(1000) }));
     let mut desk = Desk::new();
     desk.limits.body = 1000;
     let reply = desk.api().post("/emails", &body).await;
@@ -105,7 +105,7 @@ async fn bodies_share_one_budget_and_give_it_back() {
     let mut desk = Desk::new();
     desk.limits.bodies_in_flight = 1500;
     let (api, _) = desk.api_on(Arc::<Slow>::clone(&store));
-    let body = mail_with(serde_json::json!({ "text": "x".repeat(1000) }));
+    let body = mail_with(&serde_json::json!({ "text": "x".repeat(1000) }));
     let mut first = JoinSet::new();
     let (busy, sent) = (api.clone(), body.clone());
     first.spawn(async move { busy.post("/emails", &sent).await });

@@ -1,14 +1,10 @@
 //! What stands in the log of a request, and what never does.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, io, sync::Once};
 
 use axum::body::Body;
 use posthaste_domain::stores::{Accepted, StoreError};
 use serde_json::Value;
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
@@ -16,39 +12,41 @@ use crate::{
     submit::mail_with,
 };
 
-/// Everything that is logged on this thread, as lines of JSON.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, which is what one test logged.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-impl Log {
-    fn start() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let lines = tracing_subscriber::fmt()
+/// Logs everything from now on, as lines of JSON. Every test of the program does so before its first request: what a
+/// place in the code logs is decided, for all threads, when it is first reached.
+pub(crate) fn start() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        tracing_subscriber::fmt()
             .json()
             .with_max_level(tracing::Level::TRACE)
-            .with_writer(log.clone());
-        let guard = tracing::subscriber::set_default(lines.finish());
-        (log, guard)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("logs are text")
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        self.text()
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect()
-    }
+            .with_writer(Log)
+            .init();
+    });
 }
+
+fn logged() -> String {
+    LOGGED.with_borrow(|bytes| String::from_utf8(bytes.clone()).expect("logs are text"))
+}
+
+fn lines() -> Vec<Value> {
+    let logged = logged();
+    let lines = logged.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("not poisoned")
-            .extend_from_slice(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -61,7 +59,7 @@ impl MakeWriter<'_> for Log {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
-        self.clone()
+        Self
     }
 }
 
@@ -72,10 +70,9 @@ async fn send(api: &Api, method: &str, path: &str, body: String) {
 
 #[tokio::test]
 async fn a_request_is_one_line_with_its_route_and_id() {
-    let (log, _guard) = Log::start();
     let api = Desk::new().api();
     send(&api, "GET", "/emails/42", String::new()).await;
-    let lines = log.lines();
+    let lines = lines();
     let line = lines
         .iter()
         .find(|line| line["fields"]["message"] == "answered a request")
@@ -90,9 +87,8 @@ async fn a_request_is_one_line_with_its_route_and_id() {
 
 #[tokio::test]
 async fn probes_are_logged_for_debugging_only() {
-    let (log, _guard) = Log::start();
     send(&Desk::new().api(), "GET", "/livez", String::new()).await;
-    let lines = log.lines();
+    let lines = lines();
     let line = lines
         .iter()
         .find(|line| line["fields"]["message"] == "answered a probe")
@@ -102,7 +98,6 @@ async fn probes_are_logged_for_debugging_only() {
 
 #[tokio::test]
 async fn no_address_key_token_or_body_is_logged() {
-    let (log, _guard) = Log::start();
     let mut desk = Desk::new();
     desk.messages
         .expect_accept()
@@ -111,7 +106,7 @@ async fn no_address_key_token_or_body_is_logged() {
     let api = desk.api();
     let token = "c0ffee".repeat(11);
     let mail =
-        |text: &str| mail_with(serde_json::json!({ "to": "canary@example.com", "text": text }));
+        |text: &str| mail_with(&serde_json::json!({ "to": "canary@example.com", "text": text }));
     send(&api, "POST", "/emails", mail("canary").to_string()).await;
     send(&api, "POST", "/emails", mail("canary\0").to_string()).await;
     send(
@@ -134,8 +129,8 @@ async fn no_address_key_token_or_body_is_logged() {
     send(&api, "POST", "/api/users/confirm", body).await;
     let person = serde_json::json!({ "email": "canary@example.com", "password": "canary" });
     send(&api, "POST", "/api/users/register", person.to_string()).await;
-    let text = log.text().to_lowercase();
-    assert!(log.lines().len() >= 8, "{text}");
+    let text = logged().to_lowercase();
+    assert!(lines().len() >= 8, "{text}");
     for secret in ["canary", "c0ffee", KEY] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
@@ -146,7 +141,6 @@ async fn a_cause_is_logged_once_with_its_chain() {
     #[derive(Debug, thiserror::Error)]
     #[error("disk is full")]
     struct Full;
-    let (log, _guard) = Log::start();
     let mut desk = Desk::new();
     desk.messages
         .expect_message()
@@ -157,7 +151,7 @@ async fn a_cause_is_logged_once_with_its_chain() {
         .body(Body::empty())
         .unwrap();
     desk.api().send(request).await.expect(503);
-    let lines = log.lines();
+    let lines = lines();
     let told: Vec<_> = lines
         .iter()
         .filter(|line| line.to_string().contains("disk is full"))

@@ -1,1 +1,7 @@
+//! The worker over the memory queue, in paused time.
 
+mod bench;
+mod ends;
+mod handing_over;
+mod running;
+mod stopping;

@@ -7,3 +7,4 @@ mod durability;
 mod housekeeping;
 mod settling;
 mod support;
+mod writer;

@@ -22,24 +22,28 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A store with other bounds.
+    pub(crate) async fn with(change: impl FnOnce(&mut StoreConfig)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let clock = Arc::new(ManualClock::at(later(
             Timestamp::UNIX_EPOCH,
             Duration::from_secs(1_800_000_000),
         )));
-        let (store, opened) = open(folder.path(), &clock)
-            .await
-            .expect("a new database opens");
+        let (bench, opened) = Self::opened(folder, clock, change).await;
         assert!(opened.migrations > 0, "a new database gets its schema");
-        Self {
-            store: Arc::new(store),
-            clock,
-            folder,
-        }
+        bench
     }
 
     /// Drops the store as a crash would, without leaving, and opens the file again.
     pub(crate) async fn reopen(self) -> (Self, Opened) {
+        self.reopen_with(|_| {}).await
+    }
+
+    /// The same with other bounds.
+    pub(crate) async fn reopen_with(self, change: impl FnOnce(&mut StoreConfig)) -> (Self, Opened) {
         let Self {
             store,
             clock,
@@ -47,9 +51,19 @@ impl Bench {
         } = self;
         store.close().await;
         drop(store);
-        let (store, opened) = open(folder.path(), &clock)
-            .await
-            .expect("the database opens again");
+        Self::opened(folder, clock, change).await
+    }
+
+    async fn opened(
+        folder: TempDir,
+        clock: Arc<ManualClock>,
+        change: impl FnOnce(&mut StoreConfig),
+    ) -> (Self, Opened) {
+        let mut config = config(folder.path());
+        change(&mut config);
+        let now: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let opened = Store::open::<Migrator>(config, now, Migrate::Apply).await;
+        let (store, opened) = opened.expect("the database opens");
         (
             Self {
                 store: Arc::new(store),

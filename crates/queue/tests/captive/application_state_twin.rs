@@ -1,0 +1,50 @@
+use async_trait::async_trait;
+use posthaste_host::Stop;
+use posthaste_queue::{End, Job, JobError, JobHandler, JobMeta, Outcome, ScopeError, ScopeFactory};
+use serde::{Deserialize, Serialize};
+
+pub struct Database(String);
+
+pub struct Scopes;
+
+#[async_trait]
+impl ScopeFactory for Scopes {
+    type Root = Database;
+    type Scope<'job> = &'job Database;
+
+    async fn open(&self, job: &JobMeta, _stop: Stop) -> Result<Database, ScopeError> {
+        Ok(Database(job.kind.clone()))
+    }
+
+    fn scope(root: &Database) -> &Database {
+        root
+    }
+
+    async fn close(&self, _root: Database, _end: End) {}
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Greet;
+
+impl Job for Greet {
+    const KIND: &'static str = "greet";
+}
+
+/// As a web framework asks it of the state that its handlers share.
+fn serve<S: Clone + Send + Sync + 'static>(_state: S) {}
+
+pub struct Greeter;
+
+#[async_trait]
+impl JobHandler<Scopes> for Greeter {
+    type Job = Greet;
+    type Effects = ();
+
+    async fn handle(&self, _job: Greet, scope: &Database) -> Result<Outcome<()>, JobError> {
+        let state = scope.0.clone();
+        serve(state);
+        Ok(Outcome::done())
+    }
+}
+
+fn main() {}
