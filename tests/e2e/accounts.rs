@@ -62,6 +62,7 @@ fn a_registration_brings_a_mail_whose_link_confirms_the_account() {
     assert_eq!(again.json()["name"], "invalid_token");
 }
 
+/// S9. Bodies and headers are alike; only the owner's mail tells.
 #[test]
 fn a_known_address_gets_the_same_answer_and_only_its_owner_is_told() {
     let desk = Desk::new();

@@ -78,6 +78,7 @@ fn development_does_not_listen_to_other_machines() {
     check(&Desk::new(), &["--http", "0.0.0.0:0"], 3, &["E0304"]);
 }
 
+/// S17. Not on standard output either.
 #[test]
 fn secrets_are_never_printed() {
     let desk = Desk::new()

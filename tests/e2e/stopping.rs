@@ -170,7 +170,7 @@ fn a_second_signal_ends_at_once_and_gives_the_work_back() {
     );
 }
 
-/// I2. After kill -9 the jobs in hand are taken back at once by the next start, and a crash is counted.
+/// I2, P4. After kill -9 the jobs in hand are taken back at once by the next start, and a crash is counted.
 #[test]
 fn a_killed_servers_mail_is_sent_at_once_by_the_next_start() {
     let Some(mut sink) = Sink::start() else {

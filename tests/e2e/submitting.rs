@@ -15,6 +15,7 @@ fn status(client: &Client, id: &str) -> String {
         .to_owned()
 }
 
+/// S4. Hidden recipients stay hidden.
 #[test]
 fn a_mail_of_given_html_or_of_a_template_arrives_and_tells_its_story() {
     let desk = Desk::new();
@@ -74,6 +75,7 @@ fn one_idempotency_key_makes_one_mail() {
     assert_eq!(desk.outbox().letters().len(), 1);
 }
 
+/// S1. No value adds a header or a recipient.
 #[test]
 fn what_cannot_be_sent_is_refused_with_every_reason_before_anything_is_stored() {
     let desk = Desk::new();

@@ -43,7 +43,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mail-parser", &[]),
     ("tera", &["mail", "api"]),
     ("sea-orm", &["store", "migrations"]),
-    ("sea-orm-migration", &["migrations"]),
+    ("sea-orm-migration", &["migrations", "store"]),
     ("sqlx", &["store"]),
     ("rusqlite", &[]),
     ("croner", &["scheduler"]),

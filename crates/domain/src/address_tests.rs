@@ -47,6 +47,7 @@ fn international_domains_become_a_labels_once() {
     );
 }
 
+/// S3.
 #[test]
 fn whatever_two_readers_could_read_differently_is_refused() {
     check("", Err(AddressError::Empty));

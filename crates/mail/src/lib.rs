@@ -4,6 +4,8 @@
 //! Only this crate names lettre. A [`Transport`] reports the outcome for each recipient; its backends (SMTP, file,
 //! memory) pass one `contract`.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod deliver;
 pub mod envelope;
 pub mod file;

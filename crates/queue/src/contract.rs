@@ -167,7 +167,7 @@ async fn a_claim_keeps_to_its_limits_and_lanes<Q: Queue>(queue: &Q) {
     );
 }
 
-/// Claimers never share a job, and each job is given out.
+/// P3. Claimers never share a job, and each job is given out.
 async fn claimers_never_share_a_job<Q: Queue>(queue: Arc<Q>) {
     const JOBS: u128 = 60;
     push(&*queue, (1..=JOBS).map(|number| job(number, "a")).collect()).await;
@@ -266,7 +266,7 @@ async fn each_verdict_does_what_it_says<Q: Queue>(queue: &Q) {
     }
 }
 
-/// I9 for the queue's own state: a fence that is not the newest changes nothing.
+/// I9, P3. A fence that is not the newest changes nothing.
 async fn a_stale_worker_cannot_settle<Q: Queue>(queue: &Q) {
     let (slow, quick) = (joined(queue).await, joined(queue).await);
     push(queue, vec![job(1, "a")]).await;

@@ -137,6 +137,9 @@ async fn every_field_makes_another_request() {
 #[tokio::test]
 async fn parts_do_not_run_into_each_other() {
     let one = handed(&mail_with(&json!({ "metadata": { "a": "b", "c": "d" } }))).await;
-    let two = handed(&mail_with(&json!({ "metadata": { "a": "bmetadata:1:c" } }))).await;
+    let two = handed(&mail_with(
+        &json!({ "metadata": { "a": "bmetadata:cvalue:d" } }),
+    ))
+    .await;
     assert_ne!(one.fingerprint, two.fingerprint);
 }

@@ -2,7 +2,7 @@
 //! would choke on it, remembers what the server said, and gives the socket back for STARTTLS.
 //!
 //! Repairs: a bare LF ends a line, bytes outside ASCII and control characters become `?`, a reply without text gets one.
-//! A line over 2 KiB or a reply over 64 KiB is refused before it is in memory.
+//! A line over 2 KiB, or a reply over 64 KiB or 200 lines, is refused before it is in memory.
 
 use std::{
     fmt, io,
@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const MAX_LINE: usize = 2 * 1024;
 const MAX_REPLY: usize = 64 * 1024;
+/// lettre reads a reply from its beginning again at each line: many short ones would cost it seconds.
+const MAX_LINES: usize = 200;
 
 /// A connection in clear or under TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -117,7 +119,7 @@ impl Shared {
         }
         let raw: Vec<u8> = self.raw.drain(..=end).collect();
         self.size += raw.len();
-        if self.size > MAX_REPLY {
+        if self.size > MAX_REPLY || self.coming.len() >= MAX_LINES {
             return Err(too_long("reply"));
         }
         let text: String = String::from_utf8_lossy(&raw)

@@ -99,7 +99,7 @@ async fn another_owners_message_is_as_absent_as_none() {
     );
 }
 
-/// I28 as far as one node meets it: one key, many submits at once, one message.
+/// I28. One key, many submits at once, one message.
 #[tokio::test]
 async fn of_many_submits_under_one_key_one_is_stored_and_the_others_find_it() {
     let bench = Bench::new().await;

@@ -1,0 +1,6 @@
+//! The transports against their contract, and SMTP against servers that are slow, broken or hostile.
+
+mod backends;
+mod hostile;
+mod server;
+mod tls;
