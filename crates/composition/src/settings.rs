@@ -376,7 +376,9 @@ fn from_file(path: &Path) -> Result<Layer, Problem> {
 }
 
 fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
-    let smtp = root.table("smtp").raw();
+    let smtp = root.table("smtp");
+    Smtp::check_defaults(&smtp);
+    let smtp = smtp.raw();
     let streams = root.table("streams");
     let first = streams
         .raw()
@@ -388,7 +390,7 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
     for (name, table) in streams.tables() {
         match name.parse::<StreamName>() {
             Ok(stream) => read_streams.push(Stream::read(stream, table.or(&first))),
-            Err(error) => table.conflict("", "name", &error.to_string()),
+            Err(error) => table.refuse(&error.to_string()),
         }
     }
     let settings = Settings {

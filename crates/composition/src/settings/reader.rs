@@ -39,7 +39,10 @@ impl Notes {
 pub(super) struct Reader<'n> {
     section: String,
     values: BTreeMap<String, Value>,
-    known: Vec<String>,
+    /// Keys that were asked for, with the places of those that were given.
+    known: BTreeMap<String, String>,
+    /// Where the table was given.
+    given_at: String,
     notes: &'n Notes,
 }
 
@@ -48,7 +51,8 @@ impl<'n> Reader<'n> {
         Self {
             section: section.to_owned(),
             values: table.into_iter().collect(),
-            known: Vec::new(),
+            known: BTreeMap::new(),
+            given_at: String::new(),
             notes,
         }
     }
@@ -67,7 +71,11 @@ impl<'n> Reader<'n> {
                 Map::new()
             }
         };
-        Self::new(&name, table, self.notes)
+        let given_at = self.place(key);
+        Self {
+            given_at,
+            ..Self::new(&name, table, self.notes)
+        }
     }
 
     /// The tables inside this one, by name.
@@ -95,11 +103,19 @@ impl<'n> Reader<'n> {
 
     /// Where a key was given.
     pub(super) fn place(&self, key: &str) -> String {
-        self.values
-            .get(key)
-            .and_then(Value::origin)
-            .unwrap_or_default()
-            .to_owned()
+        let taken = self.known.get(key).cloned();
+        taken.unwrap_or_else(|| {
+            self.values
+                .get(key)
+                .map(origin)
+                .unwrap_or_default()
+                .to_owned()
+        })
+    }
+
+    /// Where the table itself was given.
+    pub(super) fn given_at(&self) -> &str {
+        &self.given_at
     }
 
     pub(super) fn text(&mut self, key: &str) -> String {
@@ -109,7 +125,7 @@ impl<'n> Reader<'n> {
     /// A text that need not be given.
     pub(super) fn given(&mut self, key: &str) -> Option<String> {
         if !self.values.contains_key(key) {
-            self.known.push(key.to_owned());
+            self.known.insert(key.to_owned(), String::new());
             return None;
         }
         Some(self.text(key)).filter(|text| !text.is_empty())
@@ -279,6 +295,30 @@ impl<'n> Reader<'n> {
         PathBuf::new()
     }
 
+    /// Reads a copy of this table for its problems alone, but for those that `unimportant` picks.
+    pub(super) fn apart(
+        &self,
+        read: impl FnOnce(Reader<'_>),
+        unimportant: impl Fn(&Problem) -> bool,
+    ) {
+        let notes = Notes::default();
+        let table = self.values.clone().into_iter().collect();
+        read(Reader::new(&self.section, table, &notes));
+        let important = notes
+            .problems
+            .into_inner()
+            .into_iter()
+            .filter(|problem| !unimportant(problem));
+        important.for_each(|problem| self.notes.problem(problem));
+    }
+
+    /// The table itself is wrong.
+    pub(super) fn refuse(&self, why: &str) {
+        let message = format!("`{}`: {why}", self.section);
+        self.notes
+            .problem(Problem::new(Code::BadValue, self.given_at(), message));
+    }
+
     /// A value that is readable and still wrong.
     pub(super) fn conflict(&self, place: &str, key: &str, why: &str) {
         self.notes.problem(Problem::new(
@@ -326,8 +366,10 @@ impl<'n> Reader<'n> {
     }
 
     fn take(&mut self, key: &str) -> Option<Value> {
-        self.known.push(key.to_owned());
-        self.values.remove(key)
+        let value = self.values.remove(key);
+        let place = value.as_ref().map(origin).unwrap_or_default();
+        self.known.insert(key.to_owned(), place.to_owned());
+        value
     }
 
     fn name(&self, key: &str) -> String {
@@ -386,9 +428,9 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 /// The known key that is fewest letters away, if it is near enough to be meant.
-fn nearest<'k>(key: &str, known: &'k [String]) -> Option<&'k str> {
+fn nearest<'k>(key: &str, known: &'k BTreeMap<String, String>) -> Option<&'k str> {
     let near = known
-        .iter()
+        .keys()
         .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate));
     near.filter(|(distance, _)| *distance <= 1 + key.len() / 3)
         .min()

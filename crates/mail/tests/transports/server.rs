@@ -132,7 +132,7 @@ pub(crate) fn config(port: u16) -> SmtpConfig {
         max_age: Duration::from_secs(300),
         max_idle: Duration::from_secs(30),
         timeouts: Timeouts {
-            connect: short,
+            connect: Duration::from_secs(10),
             tls: short,
             greeting: short,
             command: short,
