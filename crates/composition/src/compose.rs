@@ -1,28 +1,27 @@
 //! From settings to services. The only place that names concrete backends.
 
+mod services;
+mod transports;
+
 use std::{
-    collections::HashMap,
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use posthaste_domain::{
     account::{AccountPolicy, Accounts},
     clock::{Clock, SystemClock},
     desk::MailDesk,
     key::{ApiKey, KeyRing},
     stores::{Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions, UserStore},
-    stream::{StreamName, StreamPolicy, Streams},
+    stream::{StreamPolicy, Streams},
 };
-use posthaste_host::{Host, HostBuilder, HostedService, Ready, ServiceError, ServiceOptions, Stop};
+use posthaste_host::{Host, HostBuilder, HostedService, ServiceOptions};
 use posthaste_mail::{
-    Deliver, FileTransport, Library, MemoryTransport, Renderer, SmtpConfig, SmtpTransport,
-    Transport,
+    Deliver, Library, Renderer,
     file::FolderError,
     render::{LoadError, Source, SourceError},
-    smtp::{Credentials, Timeouts, TlsMode},
 };
 use posthaste_migrations::Migrator;
 use posthaste_queue::{Backoff, LaneConfig, Registry, Worker, WorkerConfig, WorkerError};
@@ -31,12 +30,13 @@ use posthaste_store::{Migrate, OpenError, Opened, Store, StoreConfig};
 use secrecy::ExposeSecret;
 use tracing::{info, warn};
 
+use self::services::{Boxed, StoreService};
 use crate::{
     jobs::{CleanUp, SendEmailHandler},
     password::{Argon2Pool, PoolError},
     readiness::Readiness,
     scopes::{JobScopes, Services},
-    settings::{Role, Settings, Smtp, Tls, TransportKind},
+    settings::{Role, Settings},
 };
 
 /// Why the services could not be put together.
@@ -184,7 +184,7 @@ pub async fn compose(
     if settings.roles.contains(&Role::Worker) {
         let versions: Arc<dyn TemplateVersions> = Arc::<Store>::clone(&store);
         let renderer = Arc::new(Renderer::new(library, versions));
-        let transports = transports(settings)?;
+        let transports = transports::transports(settings)?;
         let deliver = Deliver::new(
             renderer,
             transports,
@@ -330,90 +330,6 @@ fn scheduler(
     Ok(Scheduler::new(Arc::clone(clock)).with(schedule, clean_up))
 }
 
-fn transports(
-    settings: &Settings,
-) -> Result<HashMap<StreamName, Arc<dyn Transport>>, ComposeError> {
-    let mut by_name: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
-    for configured in &settings.transports {
-        let used = settings
-            .streams
-            .iter()
-            .any(|stream| stream.transport == configured.name);
-        if used {
-            by_name.insert(
-                &configured.name,
-                transport(settings, &configured.name, &configured.kind)?,
-            );
-        }
-    }
-    let of_stream = |stream: &crate::settings::Stream| {
-        let transport = by_name.get(stream.transport.as_str())?;
-        Some((stream.name.clone(), Arc::clone(transport)))
-    };
-    Ok(settings.streams.iter().filter_map(of_stream).collect())
-}
-
-fn transport(
-    settings: &Settings,
-    name: &str,
-    kind: &TransportKind,
-) -> Result<Arc<dyn Transport>, ComposeError> {
-    Ok(match kind {
-        TransportKind::Smtp(configured) => {
-            let opened = SmtpTransport::new(name, smtp_config(configured));
-            let failed = |source| ComposeError::Transport {
-                name: name.to_owned(),
-                source: Box::new(source),
-            };
-            Arc::new(opened.map_err(failed)?)
-        }
-        TransportKind::File { dir } => {
-            let folder = dir
-                .clone()
-                .unwrap_or_else(|| settings.data_dir.join("mail"));
-            let opened = FileTransport::open(name, &folder);
-            Arc::new(opened.map_err(|source| ComposeError::Folder {
-                name: name.to_owned(),
-                source,
-            })?)
-        }
-        TransportKind::Memory => Arc::new(MemoryTransport::new(name)),
-    })
-}
-
-fn smtp_config(configured: &Smtp) -> SmtpConfig {
-    let credentials = configured.password.clone().map(|password| Credentials {
-        username: configured.username.clone(),
-        password,
-    });
-    SmtpConfig {
-        host: configured.host.clone(),
-        port: configured.port,
-        tls: match configured.tls {
-            Tls::Implicit => TlsMode::Implicit,
-            Tls::Starttls => TlsMode::Starttls,
-            Tls::Opportunistic => TlsMode::Opportunistic,
-            Tls::None => TlsMode::None,
-        },
-        credentials,
-        ca_file: configured.ca_file.clone(),
-        hello_name: configured.hello_name.clone(),
-        connections: configured.connections,
-        max_messages: configured.max_messages,
-        max_age: configured.max_age,
-        max_idle: configured.max_idle,
-        timeouts: Timeouts {
-            connect: configured.connect_timeout,
-            tls: configured.tls_timeout,
-            greeting: configured.greeting_timeout,
-            command: configured.command_timeout,
-            envelope: configured.envelope_timeout,
-            body: configured.body_timeout,
-            dot: configured.dot_timeout,
-        },
-    }
-}
-
 fn worker_config(settings: &Settings) -> WorkerConfig {
     let lane = |stream: &crate::settings::Stream| LaneConfig {
         lane: stream
@@ -454,39 +370,4 @@ fn jitter() -> f64 {
     let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
     // The upper 32 bits of a version 4 UUID are all random.
     f64::from(u32::try_from(high >> 32).unwrap_or_default()) / f64::from(u32::MAX)
-}
-
-/// Started first and stopped last: whatever the others write while they stop is still written.
-struct StoreService(Arc<Store>);
-
-#[async_trait]
-impl HostedService for StoreService {
-    fn name(&self) -> &str {
-        "store"
-    }
-
-    async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError> {
-        ready.ready();
-        tokio::select! {
-            biased;
-            () = stop.requested() => {}
-            () = self.0.ended() => return Err("the writing task ended".into()),
-        }
-        self.0.close().await;
-        Ok(())
-    }
-}
-
-/// A service behind a box.
-struct Boxed(Box<dyn HostedService>);
-
-#[async_trait]
-impl HostedService for Boxed {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError> {
-        self.0.run(ready, stop).await
-    }
 }

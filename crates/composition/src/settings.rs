@@ -5,8 +5,10 @@
 //! working directory and asks the process for neither.
 
 mod layer;
+mod notes;
 mod problem;
 mod reader;
+mod rules;
 mod section;
 mod transport;
 
@@ -20,8 +22,8 @@ use config::{Config, Map, ValueKind};
 use posthaste_domain::stream::StreamName;
 
 pub use self::{
+    notes::Shown,
     problem::{Code, Problem},
-    reader::Shown,
     section::{
         Accounts, CleanUp, Database, Http, Log, LogFormat, Queue, SeededKey, Shutdown, Stream,
         Templates,
@@ -29,7 +31,8 @@ pub use self::{
     transport::{Smtp, Tls, Transport, TransportKind},
 };
 use layer::Layer;
-use reader::{Notes, Reader};
+use notes::Notes;
+use reader::Reader;
 
 /// Which shipped layer applies, and how careful to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +149,7 @@ impl Settings {
             }
         };
         let mut settings = read(environment, Reader::new("", root, &notes));
-        settings.complete(sources, &notes);
+        settings.complete(&notes);
         let mut problems = notes.problems.into_inner();
         if problems.is_empty() {
             let mut shown = notes.shown.into_inner();
@@ -160,127 +163,6 @@ impl Settings {
         problems.sort_by(|a, b| (&a.place, &a.message).cmp(&(&b.place, &b.message)));
         problems.dedup();
         Err(problems)
-    }
-
-    /// Fills in what follows from other values, and checks what must fit together.
-    fn complete(&mut self, sources: &Sources, notes: &Notes) {
-        if self.data_dir.as_os_str().is_empty() && self.database.path.as_os_str().is_empty() {
-            let message =
-                "there is no place for the data: set database.url (or DATABASE_URL), or data_dir";
-            notes.problem(Problem::new(Code::NoDataPlace, "", message));
-        }
-        if self.database.path.as_os_str().is_empty() {
-            self.database.path = self.data_dir.join("posthaste.db");
-        }
-        if self.data_dir.as_os_str().is_empty() {
-            self.data_dir = self
-                .database
-                .path
-                .parent()
-                .map(Path::to_owned)
-                .unwrap_or_default();
-        }
-        match self.environment {
-            Environment::Development => self.check_development(notes),
-            Environment::Production => self.check_production(sources, notes),
-        }
-        self.check_streams(notes);
-        let permits: usize = self.streams.iter().map(|stream| stream.permits).sum();
-        if permits > self.queue.channel_capacity {
-            let message = format!(
-                "queue.channel_capacity is {}, the streams have {permits} permits in all",
-                self.queue.channel_capacity
-            );
-            notes.problem(Problem::new(Code::Conflict, "", message));
-        }
-        if self.shutdown.finish >= self.shutdown.budget {
-            notes.problem(Problem::new(
-                Code::Conflict,
-                "",
-                "shutdown.finish must be shorter than shutdown.budget",
-            ));
-        }
-        if self.roles.is_empty() {
-            notes.problem(Problem::new(
-                Code::Conflict,
-                "",
-                "roles: at least one is needed",
-            ));
-        }
-    }
-
-    fn check_development(&mut self, notes: &Notes) {
-        if !self.http.address.is_loopback() {
-            let message = format!(
-                "development listens on this machine only, not on {}",
-                self.http.address
-            );
-            let problem = Problem::new(Code::Reachable, "", message);
-            notes.problem(
-                problem.with_help("set POSTHASTE_ENVIRONMENT=production to serve other machines"),
-            );
-        }
-    }
-
-    fn check_production(&self, sources: &Sources, notes: &Notes) {
-        let url = &self.http.public_url;
-        if !(url.starts_with("https://") || url.starts_with("http://")) {
-            let message = "http.public_url must be given: links in mails are built from it (https://mail.example.com)";
-            notes.problem(Problem::new(Code::Missing, "", message));
-        }
-        for stream in &self.streams {
-            let to_nobody = self.transports.iter().find(|transport| {
-                transport.name == stream.transport
-                    && !matches!(transport.kind, TransportKind::Smtp(_))
-            });
-            if let Some(transport) = to_nobody {
-                let message = format!(
-                    "stream `{}` uses transport `{}`, which delivers to nobody",
-                    stream.name, transport.name
-                );
-                let help = "add [transports.relay] kind = \"smtp\", host = \"…\" and name it in the stream";
-                notes.problem(
-                    Problem::new(Code::DeliversToNobody, &transport.place, message).with_help(help),
-                );
-            }
-        }
-        if sources.file.is_none() && self.transports.is_empty() {
-            tracing::debug!("production without a file of its own");
-        }
-    }
-
-    fn check_streams(&self, notes: &Notes) {
-        for stream in &self.streams {
-            if !self
-                .transports
-                .iter()
-                .any(|transport| transport.name == stream.transport)
-            {
-                let message = if stream.transport.is_empty() {
-                    format!("stream `{}` has no transport", stream.name)
-                } else {
-                    format!(
-                        "stream `{}` uses transport `{}`, which is not configured",
-                        stream.name, stream.transport
-                    )
-                };
-                notes.problem(
-                    Problem::new(Code::Conflict, "", message)
-                        .with_help("see [transports] in config/default.toml"),
-                );
-            }
-        }
-        if !self
-            .streams
-            .iter()
-            .any(|stream| stream.name == self.accounts.stream)
-        {
-            let message = format!(
-                "accounts.stream: there is no stream `{}`",
-                self.accounts.stream
-            );
-            notes.problem(Problem::new(Code::Conflict, "", message));
-        }
     }
 }
 

@@ -1,39 +1,15 @@
 //! Reads one table of the merged configuration, key by key. Problems are collected, not returned: reading goes on with a
 //! stand-in, so that all problems are told at once, and whoever reads checks at the end whether there were any.
 
-use std::{
-    cell::RefCell, collections::BTreeMap, fmt::Display, fs, path::PathBuf, str::FromStr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Display, fs, path::PathBuf, str::FromStr, time::Duration};
 
 use config::{Map, Value, ValueKind};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::problem::{Code, Problem};
-
-/// A value as `config show` tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// The key, with its section.
-    pub key: String,
-    /// The value; `***` for a secret.
-    pub value: String,
-    /// Where it comes from.
-    pub origin: String,
-}
-
-/// What reading gathers beside the values.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    pub(super) problems: RefCell<Vec<Problem>>,
-    pub(super) shown: RefCell<Vec<Shown>>,
-}
-
-impl Notes {
-    pub(super) fn problem(&self, problem: Problem) {
-        self.problems.borrow_mut().push(problem);
-    }
-}
+use super::{
+    notes::{Notes, Shown},
+    problem::{Code, Problem},
+};
 
 /// One table.
 pub(super) struct Reader<'n> {

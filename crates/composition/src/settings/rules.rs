@@ -1,0 +1,129 @@
+//! What must fit together: rules between sections, and values that follow from others.
+
+use std::path::Path;
+
+use super::{
+    Environment, Settings, TransportKind,
+    notes::Notes,
+    problem::{Code, Problem},
+};
+
+impl Settings {
+    /// Fills in what follows from other values, and checks what must fit together.
+    pub(super) fn complete(&mut self, notes: &Notes) {
+        if self.data_dir.as_os_str().is_empty() && self.database.path.as_os_str().is_empty() {
+            let message =
+                "there is no place for the data: set database.url (or DATABASE_URL), or data_dir";
+            notes.problem(Problem::new(Code::NoDataPlace, "", message));
+        }
+        if self.database.path.as_os_str().is_empty() {
+            self.database.path = self.data_dir.join("posthaste.db");
+        }
+        if self.data_dir.as_os_str().is_empty() {
+            self.data_dir = self
+                .database
+                .path
+                .parent()
+                .map(Path::to_owned)
+                .unwrap_or_default();
+        }
+        match self.environment {
+            Environment::Development => self.check_development(notes),
+            Environment::Production => self.check_production(notes),
+        }
+        self.check_streams(notes);
+        let permits: usize = self.streams.iter().map(|stream| stream.permits).sum();
+        if permits > self.queue.channel_capacity {
+            let message = format!(
+                "queue.channel_capacity is {}, the streams have {permits} permits in all",
+                self.queue.channel_capacity
+            );
+            notes.problem(Problem::new(Code::Conflict, "", message));
+        }
+        if self.shutdown.finish >= self.shutdown.budget {
+            notes.problem(Problem::new(
+                Code::Conflict,
+                "",
+                "shutdown.finish must be shorter than shutdown.budget",
+            ));
+        }
+        if self.roles.is_empty() {
+            notes.problem(Problem::new(
+                Code::Conflict,
+                "",
+                "roles: at least one is needed",
+            ));
+        }
+    }
+
+    fn check_development(&self, notes: &Notes) {
+        if !self.http.address.is_loopback() {
+            let message = format!(
+                "development listens on this machine only, not on {}",
+                self.http.address
+            );
+            let problem = Problem::new(Code::Reachable, "", message);
+            notes.problem(
+                problem.with_help("set POSTHASTE_ENVIRONMENT=production to serve other machines"),
+            );
+        }
+    }
+
+    fn check_production(&self, notes: &Notes) {
+        let url = &self.http.public_url;
+        if !(url.starts_with("https://") || url.starts_with("http://")) {
+            let message = "http.public_url must be given: links in mails are built from it (https://mail.example.com)";
+            notes.problem(Problem::new(Code::Missing, "", message));
+        }
+        for stream in &self.streams {
+            let to_nobody = self.transports.iter().find(|transport| {
+                transport.name == stream.transport
+                    && !matches!(transport.kind, TransportKind::Smtp(_))
+            });
+            if let Some(transport) = to_nobody {
+                let message = format!(
+                    "stream `{}` uses transport `{}`, which delivers to nobody",
+                    stream.name, transport.name
+                );
+                let help = "add [transports.relay] kind = \"smtp\", host = \"…\" and name it in the stream";
+                notes.problem(
+                    Problem::new(Code::DeliversToNobody, &transport.place, message).with_help(help),
+                );
+            }
+        }
+    }
+
+    fn check_streams(&self, notes: &Notes) {
+        for stream in &self.streams {
+            if !self
+                .transports
+                .iter()
+                .any(|transport| transport.name == stream.transport)
+            {
+                let message = if stream.transport.is_empty() {
+                    format!("stream `{}` has no transport", stream.name)
+                } else {
+                    format!(
+                        "stream `{}` uses transport `{}`, which is not configured",
+                        stream.name, stream.transport
+                    )
+                };
+                notes.problem(
+                    Problem::new(Code::Conflict, "", message)
+                        .with_help("see [transports] in config/default.toml"),
+                );
+            }
+        }
+        if !self
+            .streams
+            .iter()
+            .any(|stream| stream.name == self.accounts.stream)
+        {
+            let message = format!(
+                "accounts.stream: there is no stream `{}`",
+                self.accounts.stream
+            );
+            notes.problem(Problem::new(Code::Conflict, "", message));
+        }
+    }
+}
