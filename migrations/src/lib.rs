@@ -1,6 +1,8 @@
 //! The database schema, in steps. A released step is never changed: the next one adds to it (expand), and only a later
 //! release takes away what nobody uses any more (contract), so that two releases can run side by side.
 //!
+//! A step that was cut short is run again from its beginning: everything in it is made only if it is not there.
+//!
 //! Instants are stored as `bigint` microseconds since 1970, ids as UUIDs, states as the words of `posthaste-store`'s
 //! conversions, structured values as JSON text exactly as accepted.
 

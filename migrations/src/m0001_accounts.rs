@@ -22,6 +22,7 @@ impl MigrationTrait for Migration {
             manager
                 .create_index(
                     Index::create()
+                        .if_not_exists()
                         .name(name)
                         .table(table)
                         .col(column)
@@ -46,6 +47,7 @@ impl MigrationTrait for Migration {
 fn users() -> TableCreateStatement {
     Table::create()
         .table("users")
+        .if_not_exists()
         .col(schema::uuid("id").primary_key())
         .col(schema::text("email"))
         .col(schema::text_uniq("email_key"))
@@ -60,6 +62,7 @@ fn users() -> TableCreateStatement {
 fn one_time_tokens() -> TableCreateStatement {
     Table::create()
         .table("one_time_tokens")
+        .if_not_exists()
         .col(schema::var_binary("hash", 32).primary_key())
         .col(schema::uuid("user_id"))
         .col(schema::text("purpose"))
@@ -73,6 +76,7 @@ fn one_time_tokens() -> TableCreateStatement {
 fn refresh_tokens() -> TableCreateStatement {
     Table::create()
         .table("refresh_tokens")
+        .if_not_exists()
         .col(schema::var_binary("hash", 32).primary_key())
         .col(schema::uuid("family"))
         .col(schema::uuid("user_id"))

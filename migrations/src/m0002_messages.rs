@@ -21,6 +21,7 @@ impl MigrationTrait for Migration {
             manager.create_table(table).await?;
         }
         let of_message = Index::create()
+            .if_not_exists()
             .name("deliveries_message")
             .table("deliveries")
             .col("message_id")
@@ -36,6 +37,7 @@ impl MigrationTrait for Migration {
             manager
                 .create_index(
                     Index::create()
+                        .if_not_exists()
                         .name(name)
                         .table(table)
                         .col(column)
@@ -68,6 +70,7 @@ impl MigrationTrait for Migration {
 fn template_versions() -> TableCreateStatement {
     Table::create()
         .table("template_versions")
+        .if_not_exists()
         .col(schema::text("id").primary_key())
         .col(schema::text("name"))
         .col(schema::text("files"))
@@ -78,6 +81,7 @@ fn template_versions() -> TableCreateStatement {
 fn messages() -> TableCreateStatement {
     Table::create()
         .table("messages")
+        .if_not_exists()
         .col(schema::uuid("id").primary_key())
         .col(schema::text("owner"))
         .col(schema::text("stream"))
@@ -100,6 +104,7 @@ fn messages() -> TableCreateStatement {
 fn message_bodies() -> TableCreateStatement {
     Table::create()
         .table("message_bodies")
+        .if_not_exists()
         .col(schema::uuid("message_id").primary_key())
         .col(schema::text_null("html"))
         .col(schema::text_null("text"))
@@ -112,6 +117,7 @@ fn message_bodies() -> TableCreateStatement {
 fn deliveries() -> TableCreateStatement {
     Table::create()
         .table("deliveries")
+        .if_not_exists()
         .col(schema::uuid("id").primary_key())
         .col(schema::uuid("message_id"))
         .col(schema::integer("position"))
@@ -128,6 +134,7 @@ fn deliveries() -> TableCreateStatement {
 fn attempts() -> TableCreateStatement {
     Table::create()
         .table("attempts")
+        .if_not_exists()
         .col(schema::big_pk_auto("id"))
         .col(schema::uuid("message_id"))
         .col(schema::uuid("delivery_id"))
@@ -150,6 +157,7 @@ fn attempts() -> TableCreateStatement {
 fn idempotency_keys() -> TableCreateStatement {
     Table::create()
         .table("idempotency_keys")
+        .if_not_exists()
         .col(schema::text("owner"))
         .col(schema::text("route"))
         .col(schema::text("key"))

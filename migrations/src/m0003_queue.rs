@@ -15,9 +15,9 @@ impl MigrationTrait for Migration {
         }
         // Partial: each holds only the rows that its question is about, so a claim reads ready rows alone.
         for index in [
-            "CREATE INDEX jobs_ready ON jobs (lane, id) WHERE state = 'ready'",
-            "CREATE INDEX jobs_scheduled ON jobs (run_at, id) WHERE state = 'scheduled'",
-            "CREATE INDEX jobs_leased ON jobs (boot_id) WHERE state = 'leased'",
+            "CREATE INDEX IF NOT EXISTS jobs_ready ON jobs (lane, id) WHERE state = 'ready'",
+            "CREATE INDEX IF NOT EXISTS jobs_scheduled ON jobs (run_at, id) WHERE state = 'scheduled'",
+            "CREATE INDEX IF NOT EXISTS jobs_leased ON jobs (boot_id) WHERE state = 'leased'",
         ] {
             manager.get_connection().execute_unprepared(index).await?;
         }
@@ -37,6 +37,7 @@ impl MigrationTrait for Migration {
 fn nodes() -> TableCreateStatement {
     Table::create()
         .table("nodes")
+        .if_not_exists()
         .col(schema::uuid("boot_id").primary_key())
         .col(schema::big_integer("joined_at"))
         .col(schema::big_integer_null("left_at"))
@@ -47,6 +48,7 @@ fn nodes() -> TableCreateStatement {
 fn jobs() -> TableCreateStatement {
     Table::create()
         .table("jobs")
+        .if_not_exists()
         .col(schema::uuid("id").primary_key())
         .col(schema::text("lane"))
         .col(schema::text("kind"))
@@ -65,6 +67,7 @@ fn jobs() -> TableCreateStatement {
 fn dead_jobs() -> TableCreateStatement {
     Table::create()
         .table("dead_jobs")
+        .if_not_exists()
         .col(schema::uuid("id").primary_key())
         .col(schema::text("lane"))
         .col(schema::text("kind"))

@@ -10,13 +10,28 @@ use crate::{
 /// Files that may read the clear text of an address, and where it goes from there. Everywhere else an address shows
 /// itself masked.
 const EXPOSES: &[(&str, &str)] = &[
-    ("crates/api/src/dto/address.rs", "to the owner of the message or account"),
-    ("crates/api/src/dto/fingerprint.rs", "into the hash that tells a repeated request"),
-    ("crates/mail/src/file.rs", "into the envelope beside captured mail"),
-    ("crates/mail/src/memory.rs", "to find the scripted reply of a recipient"),
+    (
+        "crates/api/src/dto/address.rs",
+        "to the owner of the message or account",
+    ),
+    (
+        "crates/api/src/dto/fingerprint.rs",
+        "into the hash that tells a repeated request",
+    ),
+    (
+        "crates/mail/src/file.rs",
+        "into the envelope beside captured mail",
+    ),
+    (
+        "crates/mail/src/memory.rs",
+        "to find the scripted reply of a recipient",
+    ),
     ("crates/mail/src/mime.rs", "into the headers of a mail"),
     ("crates/mail/src/smtp/session.rs", "into MAIL and RCPT"),
-    ("crates/store/src/convert/message.rs", "into the rows of a message"),
+    (
+        "crates/store/src/convert/message.rs",
+        "into the rows of a message",
+    ),
     ("crates/store/src/users.rs", "into the row of an account"),
 ];
 

@@ -15,10 +15,9 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+pub use kind::ErrorKind;
 use posthaste_domain::{owner::Scope, stores::StoreError};
 use serde_json::{Map, Value};
-
-pub use kind::ErrorKind;
 
 use crate::dto::problems::{FieldProblem, Problems};
 

@@ -5,6 +5,7 @@ mod transports;
 
 use std::{
     fmt, fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -238,10 +239,15 @@ async fn open_store(
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
     {
-        fs::create_dir_all(folder).map_err(|source| ComposeError::DataDir {
-            path: folder.to_owned(),
-            source,
-        })?;
+        // Mail and accounts are for their owner alone.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|source| ComposeError::DataDir {
+                path: folder.to_owned(),
+                source,
+            })?;
     }
     let config = StoreConfig {
         path: database.path.clone(),

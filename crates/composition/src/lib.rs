@@ -10,9 +10,10 @@ pub mod scopes;
 pub mod settings;
 pub mod telemetry;
 
+pub use posthaste_store::{Migrate, OpenError};
+
 pub use crate::{
     compose::{ComposeError, Composed, compose, migrate},
     readiness::{Check, Readiness},
     settings::Settings,
 };
-pub use posthaste_store::{Migrate, OpenError};

@@ -19,7 +19,10 @@ use std::{
 };
 
 use config::{Config, Map, ValueKind};
+use layer::Layer;
+use notes::Notes;
 use posthaste_domain::stream::StreamName;
+use reader::Reader;
 
 pub use self::{
     notes::Shown,
@@ -30,9 +33,6 @@ pub use self::{
     },
     transport::{Smtp, Tls, Transport, TransportKind},
 };
-use layer::Layer;
-use notes::Notes;
-use reader::Reader;
 
 /// Which shipped layer applies, and how careful to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::address::EmailAddress;
 use crate::{
+    address::EmailAddress,
     clock::Timestamp,
     delivery::{AttemptRun, DeliveryState, Reply},
     id::{DeliveryId, MessageId, UserId},

@@ -13,10 +13,11 @@ mod builder;
 mod running;
 mod supervise;
 
-pub use builder::{HostBuilder, ServiceOptions};
-
 use std::{fmt, time::Duration};
 
+use builder::Entry;
+pub use builder::{HostBuilder, ServiceOptions};
+use running::{Event, Running};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -25,8 +26,6 @@ use crate::{
     signal::{Listener, Signals},
     stop::Stop,
 };
-use builder::Entry;
-use running::{Event, Running};
 
 /// Why a host stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use engine::{Compiled, EngineError};
 use posthaste_domain::{
     message::{Content, InvalidSubject, NewMessage, Subject, Variables},
     stores::{StoreError, TemplateVersions},
@@ -25,7 +26,6 @@ pub use self::{
     library::{Library, LoadError, Loaded, TemplateProblem},
     source::{Source, SourceError},
 };
-use engine::{Compiled, EngineError};
 
 /// Width of a text part that is made from HTML, in characters.
 const TEXT_WIDTH: usize = 78;

@@ -1,6 +1,6 @@
 //! SMTP (RFC 5321): to one server, over a few connections that are kept for the next mail.
 //!
-//! The wire is driven through lettre's connection type, step by step, on a stream of ours ([`wire`]): never through its
+//! The wire is driven through lettre's connection type, step by step, on a stream of ours (`wire`): never through its
 //! pooled transport, which under a time limit can report a refused mail as sent. What a server said is read from our own
 //! stream. Each step has a limit of its own; a connection is used again only after a completed exchange and is dropped
 //! after any error, time-out or cancellation.
@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use posthaste_domain::delivery::{Class, Reply, Stage};
 use secrecy::SecretString;
+use session::{Broke, Session};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 pub use self::tls::TlsError;
@@ -32,7 +33,6 @@ use crate::{
     envelope::Envelope,
     transport::{Gate, Receipt, Scope, SendError, Transport},
 };
-use session::{Broke, Session};
 
 /// How a connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

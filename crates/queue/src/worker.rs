@@ -17,7 +17,10 @@ mod settler;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use executor::Executor;
 use posthaste_host::{HostedService, Ready, ServiceError, Stop};
+use producer::Producer;
+use settler::Settler;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::info;
 
@@ -31,9 +34,6 @@ use crate::{
     registry::Registry,
     scope::ScopeFactory,
 };
-use executor::Executor;
-use producer::Producer;
-use settler::Settler;
 
 /// One lane of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 //! SeaORM.
 //!
 //! Writing goes through one task with one connection, which commits whatever waits in one synced transaction
-//! ([`writer`]). Reading goes through a pool that cannot write. The SQLite file belongs to one process at a time, which
+//! (`writer`). Reading goes through a pool that cannot write. The SQLite file belongs to one process at a time, which
 //! a lock file enforces; so whoever opens it knows that every lease in it is of a dead process, and takes it back.
 //!
 //! What holds is stated on the ports in `posthaste_domain::stores` and on `posthaste_queue::Queue`. Only this crate
-//! names SeaORM. What differs between databases stands in one file for each of them ([`queue::sqlite`]).
+//! names SeaORM. What differs between databases stands in one file for each of them (`queue::sqlite`).
 
 mod accept;
 mod connect;

@@ -8,6 +8,8 @@ mod content;
 mod labels;
 
 use chrono::{DateTime, SubsecRound, Utc};
+pub use content::MAX_VARIABLES;
+pub use labels::{MAX_LABELS, MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE};
 use posthaste_domain::{
     clock::Timestamp,
     desk::{DraftProblem, MailDesk},
@@ -16,9 +18,6 @@ use posthaste_domain::{
     stream::StreamName,
 };
 use serde_json::Value;
-
-pub use content::MAX_VARIABLES;
-pub use labels::{MAX_LABELS, MAX_METADATA, MAX_METADATA_NAME, MAX_METADATA_VALUE};
 
 use crate::dto::{
     address,

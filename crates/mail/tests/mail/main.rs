@@ -1,0 +1,6 @@
+//! Rendering, the library of templates, and the delivery of a message.
+
+mod deliver;
+mod library;
+mod rendering;
+mod support;
