@@ -2,6 +2,7 @@
 //! ones under `tests/run --long`. One at a time, each with the machine to itself.
 
 mod calls;
+mod disk;
 mod kills;
 mod load;
 

@@ -3,7 +3,10 @@
 //! A missing one skips the test, loudly, at a desk; where the variable `CI` is set it fails the test, because nobody
 //! reads a skipped line there.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use super::figures::is_set;
 
@@ -31,6 +34,17 @@ pub(crate) fn strace() -> Option<&'static str> {
     )
 }
 
+/// A file system of its own, in memory and of this size, mounted at `at`: takes root.
+pub(crate) fn mount(at: &Path, size: &str) -> Option<()> {
+    let options = format!("size={size}");
+    let at = at.to_str().expect("temporary paths are UTF-8");
+    let mounted = succeeds("mount", &["-t", "tmpfs", "-o", &options, "tmpfs", at]);
+    or_skip(
+        "the right to mount a file system (root)",
+        mounted.then_some(()),
+    )
+}
+
 fn succeeds(program: &str, arguments: &[&str]) -> bool {
     let run = Command::new(program)
         .args(arguments)
@@ -42,8 +56,8 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn or_skip<T>(what: &str, found: Option<T>) -> Option<T> {
     if found.is_none() {
-        assert!(!is_set("CI"), "{what} is missing; tests/run installs it");
-        eprintln!("SKIPPED: {what} is missing; tests/run installs it");
+        assert!(!is_set("CI"), "{what} is missing; see tests/run");
+        eprintln!("SKIPPED: {what} is missing; see tests/run");
     }
     found
 }

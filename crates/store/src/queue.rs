@@ -170,6 +170,9 @@ impl AsyncWork<Vec<ClaimedJob>> for Claim {
         for demand in self.0.lanes.iter().filter(|demand| demand.limit > 0) {
             claimed.extend(sqlite::claim(unit, self.0.boot, demand).await?);
         }
+        for job in &claimed {
+            unit.gave(&job.lease);
+        }
         Ok(claimed)
     }
 }

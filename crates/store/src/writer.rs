@@ -25,7 +25,7 @@ use posthaste_domain::{
     clock::{Clock, Timestamp},
     stores::StoreError,
 };
-use posthaste_queue::{ClaimedJob, Handover, Lane, Reservation};
+use posthaste_queue::{ClaimedJob, Handover, Lane, Lease, Reservation};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
@@ -73,6 +73,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) now: Timestamp,
     handover: Option<&'a Arc<Handover>>,
     handed: Vec<(Reservation, ClaimedJob)>,
+    /// Leases given out in this transaction.
+    given: Vec<Lease>,
     waiting: Vec<Lane>,
 }
 
@@ -84,7 +86,17 @@ impl Unit<'_> {
 
     /// The job was inserted as leased: it starts after the commit.
     pub(crate) fn hand_over(&mut self, reservation: Reservation, job: ClaimedJob) {
+        self.gave(&job.lease);
         self.handed.push((reservation, job));
+    }
+
+    /// A lease is given out: if the answer to the commit is lost, nobody will hold it.
+    pub(crate) fn gave(&mut self, lease: &Lease) {
+        self.given.push(Lease {
+            job: lease.job,
+            fence: lease.fence,
+            boot: lease.boot,
+        });
     }
 
     /// A job was inserted as ready: the worker is told after the commit.

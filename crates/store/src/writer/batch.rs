@@ -6,7 +6,7 @@ use std::{
 };
 
 use posthaste_domain::clock::Clock;
-use posthaste_queue::Handover;
+use posthaste_queue::{Handover, Settlement, Verdict};
 use sea_orm::{
     DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
@@ -18,7 +18,9 @@ use super::{
     checkpoint::Checkpointer,
     failure::{Failure, is_of_one_command},
 };
-use crate::{accept::AcceptGroup, connect::Connector, settle::SettleGroup};
+use crate::{
+    accept::AcceptGroup, connect::Connector, queue::sqlite::end_leases, settle::SettleGroup,
+};
 
 /// How often the free space of the disk is looked at.
 const DISK_LOOK: Duration = Duration::from_secs(1);
@@ -32,6 +34,8 @@ pub(super) struct Batcher {
     clock: Arc<dyn Clock>,
     handover: Arc<OnceLock<Arc<Handover>>>,
     disk: Disk,
+    /// Leases that were given out in a commit whose answer was lost: held by nobody, and given back before anything else.
+    doubtful: Vec<Settlement<()>>,
 }
 
 /// What was last seen of the disk.
@@ -69,6 +73,7 @@ impl Batcher {
             clock,
             handover,
             disk,
+            doubtful: Vec::new(),
         }
     }
 
@@ -189,8 +194,14 @@ impl Batcher {
             now,
             handover,
             handed: Vec::new(),
+            given: Vec::new(),
             waiting: Vec::new(),
         };
+        let doubtful: Vec<_> = self.doubtful.iter().collect();
+        if let Err(error) = end_leases(&unit, &doubtful).await {
+            drop(unit);
+            return Err(Aborted::Broken(self.broken(not_written(error)).await));
+        }
         for write in units {
             if let Err(error) = write.apply(&mut unit).await {
                 // Reservations are freed before anything else is tried.
@@ -204,14 +215,24 @@ impl Batcher {
             }
         }
         let Unit {
-            handed, waiting, ..
+            handed,
+            given,
+            waiting,
+            ..
         } = unit;
         if let Err(error) = txn.commit().await {
             drop(handed);
+            let release = |lease| Settlement {
+                lease,
+                verdict: Verdict::Release,
+                effects: None,
+            };
+            self.doubtful.extend(given.into_iter().map(release));
             return Err(Aborted::Broken(
                 self.broken(Failure::Unknown(Arc::new(error))).await,
             ));
         }
+        self.doubtful.clear();
         for (reservation, job) in handed {
             if let Err(job) = reservation.deliver(job) {
                 // The worker began to stop meanwhile: its leaving gives the job back.
