@@ -171,6 +171,8 @@ pub(super) struct Faulty {
     pub(super) lose_settle_answers: AtomicU32,
     pub(super) settle_gate: Mutex<Option<Arc<Notify>>>,
     pub(super) claims: Mutex<Vec<ClaimRequest>>,
+    /// Requested as soon as something was claimed.
+    pub(super) stop_at_claim: Mutex<Option<Stop>>,
     pub(super) settled: Mutex<Vec<(Verdict, Settled)>>,
 }
 
@@ -206,7 +208,13 @@ impl Queue for Faulty {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError> {
         self.claims.lock().unwrap().push(request.clone());
-        self.inner.claim(request).await
+        let claimed = self.inner.claim(request).await?;
+        if !claimed.is_empty()
+            && let Some(stop) = self.stop_at_claim.lock().unwrap().take()
+        {
+            stop.request();
+        }
+        Ok(claimed)
     }
 
     async fn settle(&self, batch: Arc<[Settlement<u32>]>) -> Result<Vec<Settled>, QueueError> {
@@ -284,6 +292,7 @@ impl Bench {
             lose_settle_answers: AtomicU32::new(0),
             settle_gate: Mutex::default(),
             claims: Mutex::default(),
+            stop_at_claim: Mutex::default(),
             settled: Mutex::default(),
         });
         let (seen, permits) = (Arc::new(Seen::default()), Arc::new(Semaphore::new(0)));

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::bench::{Act, Bench, SECOND};
-use crate::End;
+use crate::{End, Verdict};
 
 /// P8. Nothing more is claimed, the item in hand is finished, and the rest stays with its attempt unspent.
 #[tokio::test(start_paused = true)]
@@ -21,6 +21,36 @@ async fn a_stop_finishes_what_runs_and_keeps_the_rest_unspent() {
     let rest = bench.queue.inner.jobs();
     assert_eq!(rest.len(), 1);
     assert_eq!((rest[0].attempts, rest[0].leased), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_claimed_and_has_not_begun_is_given_back_unspent() {
+    let mut bench = Bench::start(3).await;
+    *bench.queue.stop_at_claim.lock().unwrap() = Some(bench.stop.clone());
+    for _ in 0..3 {
+        bench.push(&Act::Succeed).await;
+    }
+    bench.settle_down().await;
+    bench.finish().await;
+    assert_eq!(
+        bench.seen.opened.load(Ordering::SeqCst),
+        0,
+        "nothing has begun"
+    );
+    let jobs = bench.queue.inner.jobs();
+    assert_eq!(jobs.len(), 3);
+    assert!(
+        jobs.iter().all(|job| job.attempts == 0 && !job.leased),
+        "{jobs:?}"
+    );
+    let released = bench.queue.settled.lock().unwrap().clone();
+    assert_eq!(released.len(), 3);
+    assert!(
+        released
+            .iter()
+            .all(|(verdict, _)| *verdict == Verdict::Release),
+        "{released:?}"
+    );
 }
 
 /// I11. A forced stop drops what runs and gives it back: no attempt and no crash is counted.
