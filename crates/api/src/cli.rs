@@ -97,13 +97,11 @@ impl Cli {
             None => self.serve.clone(),
             Some(Command::Config(_) | Command::Db(_)) => Serve::default(),
         };
-        let usual = working_dir.join("config");
+        let usual = PathBuf::from("config");
+        let is_there = working_dir.join(&usual).is_dir();
         let sources = Sources {
             variables: environment,
-            config_dir: self
-                .files
-                .config_dir
-                .or_else(|| usual.is_dir().then_some(usual)),
+            config_dir: self.files.config_dir.or_else(|| is_there.then_some(usual)),
             file: self.files.config,
             http: serve.http.clone(),
         };

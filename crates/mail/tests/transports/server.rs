@@ -16,6 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// What is said instead of the usual answer.
 #[derive(Debug, Clone)]
@@ -56,6 +57,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::with(None).await
+    }
+
+    /// A server that speaks TLS with `tls`: from the first byte, or after STARTTLS.
+    pub(crate) async fn with(tls: Option<Tls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("loopback can be listened on");
@@ -67,7 +73,7 @@ impl Server {
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 shared.lock().expect("no panic").connections += 1;
-                connections.spawn(Connection::new(socket, Arc::clone(&shared)).serve());
+                connections.spawn(serve(socket, Arc::clone(&shared), tls.clone()));
             }
         });
         Self {
@@ -143,6 +149,46 @@ pub(crate) fn config(port: u16) -> SmtpConfig {
     }
 }
 
+/// How a server speaks TLS.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) implicit: bool,
+}
+
+async fn serve(socket: TcpStream, script: Arc<Mutex<Script>>, tls: Option<Tls>) {
+    socket.set_nodelay(true).expect("a socket");
+    let socket = match tls {
+        None => {
+            Connection::new(socket, script).serve(true).await;
+            return;
+        }
+        Some(Tls {
+            acceptor,
+            implicit: true,
+        }) => {
+            if let Ok(stream) = acceptor.accept(socket).await {
+                Connection::new(stream, script).serve(true).await;
+            }
+            return;
+        }
+        Some(tls) => (socket, tls.acceptor),
+    };
+    let (socket, acceptor) = socket;
+    if let Some(socket) = Connection::new(socket, Arc::clone(&script))
+        .serve(true)
+        .await
+        && let Ok(stream) = acceptor.accept(socket).await
+    {
+        script
+            .lock()
+            .expect("no panic")
+            .commands
+            .push("(TLS)".to_owned());
+        Connection::new(stream, script).serve(false).await;
+    }
+}
+
 /// One connection, in clear or under TLS.
 pub(crate) struct Connection<S> {
     stream: S,
@@ -151,9 +197,8 @@ pub(crate) struct Connection<S> {
     recipients: Vec<String>,
 }
 
-impl Connection<TcpStream> {
-    fn new(stream: TcpStream, script: Arc<Mutex<Script>>) -> Self {
-        stream.set_nodelay(true).expect("a socket");
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(stream: S, script: Arc<Mutex<Script>>) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
@@ -161,12 +206,11 @@ impl Connection<TcpStream> {
             recipients: Vec::new(),
         }
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    async fn serve(mut self) {
-        if !self.answer("greeting", "220 server.example ESMTP").await {
-            return;
+    /// Serves until the end, or until STARTTLS was answered with 220: then the socket is given back.
+    async fn serve(mut self, greets: bool) -> Option<S> {
+        if greets && !self.answer("greeting", "220 server.example ESMTP").await {
+            return None;
         }
         while let Some(line) = self.line().await {
             self.script
@@ -174,10 +218,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 .expect("no panic")
                 .commands
                 .push(line.clone());
-            if !self.obey(&line).await {
-                return;
+            if line == "STARTTLS" {
+                let said = self.said("STARTTLS");
+                let agreed = said.is_none();
+                if !self.give(said, "220 go").await || agreed {
+                    return agreed.then_some(self.stream);
+                }
+            } else if !self.obey(&line).await {
+                return None;
             }
         }
+        None
     }
 
     async fn obey(&mut self, line: &str) -> bool {
@@ -214,6 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let taken = said.is_none();
                 self.give(said, "354 go").await && (!taken || self.take().await)
             }
+            "AUTH" => self.answer("AUTH", "235 2.7.0 welcome").await,
             "QUIT" => {
                 self.answer("QUIT", "221 bye").await;
                 false

@@ -1,13 +1,162 @@
 //! TLS that is missing, refused, stripped or false: nothing goes out in clear.
 
-use posthaste_domain::delivery::Stage;
+use std::{path::Path, sync::Arc};
+
+use posthaste_domain::delivery::{Class, Stage};
 use posthaste_mail::{
-    Envelope, OpenGate, Scope, SendError, SmtpTransport, Transport,
+    Envelope, OpenGate, Receipt, Scope, SendError, SmtpTransport, Transport,
     smtp::{Credentials, TlsMode},
 };
 use secrecy::SecretString;
+use tokio_rustls::TlsAcceptor;
 
-use crate::server::{Say, Server};
+use crate::server::{Say, Server, Tls};
+
+/// A certificate for `name`, and a server's side of TLS with it.
+fn certificate(name: &str, implicit: bool) -> (tempfile::NamedTempFile, Tls) {
+    let made =
+        rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate can be made");
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), made.cert.pem()).expect("it can be written");
+    let key =
+        rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("certificate and key fit");
+    (
+        file,
+        Tls {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            implicit,
+        },
+    )
+}
+
+async fn sent(server: &Server, tls: TlsMode, trusted: Option<&Path>) -> Result<Receipt, SendError> {
+    let mut config = server.config();
+    config.tls = tls;
+    config.ca_file = trusted.map(Path::to_owned);
+    config.timeouts.tls = std::time::Duration::from_secs(30);
+    config.timeouts.command = std::time::Duration::from_secs(30);
+    config.credentials = Some(Credentials {
+        username: "user".to_owned(),
+        password: SecretString::from("canary".to_owned()),
+    });
+    let transport = SmtpTransport::new("relay", config).expect("a sound configuration");
+    transport
+        .send(&envelope(), b"Subject: x\r\n\r\nbody\r\n", &OpenGate)
+        .await
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        id: "0199a5f0-0000-7000-8000-000000000001"
+            .parse()
+            .expect("an id"),
+        sender: "app@example.com".parse().expect("an address"),
+        recipients: vec!["ada@example.com".parse().expect("an address")],
+        stream: "otp".parse().expect("a name"),
+    }
+}
+
+/// Over verified TLS the log-in and the mail go through, and not a word of either before it.
+#[tokio::test]
+async fn over_verified_tls_the_log_in_and_the_mail_go_through() {
+    for (mode, implicit) in [
+        (TlsMode::Implicit, true),
+        (TlsMode::Starttls, false),
+        (TlsMode::Opportunistic, false),
+    ] {
+        let (trusted, tls) = certificate("localhost", implicit);
+        let server = Server::with(Some(tls)).await;
+        let offer = if implicit {
+            "250-server\r\n250 AUTH PLAIN LOGIN\r\n"
+        } else {
+            "250-server\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n"
+        };
+        server.always("EHLO", Say::Bytes(offer.as_bytes().to_vec()));
+        let receipt = sent(&server, mode, Some(trusted.path()))
+            .await
+            .unwrap_or_else(|error| panic!("{mode:?}: {error:?}"));
+        assert_eq!(receipt.replies[0].class, Class::Accepted);
+        let commands = server.commands();
+        assert!(
+            commands
+                .iter()
+                .any(|command| command.starts_with("AUTH PLAIN ")),
+            "{commands:?}"
+        );
+        if !implicit {
+            assert_eq!(
+                commands[1..4],
+                ["STARTTLS", "(TLS)", "EHLO client.example"],
+                "EHLO again inside TLS"
+            );
+        }
+        assert_eq!(server.arrived().len(), 1);
+    }
+}
+
+/// R15. A certificate of somebody unknown, or for another name: no password, no mail, no fall-back to clear text.
+#[tokio::test]
+async fn a_certificate_that_proves_nothing_ends_the_connection() {
+    for (name, trust) in [("localhost", false), ("other.example", true)] {
+        for (mode, implicit) in [
+            (TlsMode::Implicit, true),
+            (TlsMode::Starttls, false),
+            (TlsMode::Opportunistic, false),
+        ] {
+            let (file, tls) = certificate(name, implicit);
+            let server = Server::with(Some(tls)).await;
+            server.always(
+                "EHLO",
+                Say::Bytes(b"250-server\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n".to_vec()),
+            );
+            let error = sent(&server, mode, trust.then(|| file.path()))
+                .await
+                .expect_err("not to be trusted");
+            assert_eq!(
+                (error.scope, error.reply.stage),
+                (Scope::Transport, Stage::Tls),
+                "{name} {mode:?}: {error:?}"
+            );
+            let commands = server.commands().join("\n");
+            assert!(
+                !commands.contains("AUTH") && !commands.contains("MAIL"),
+                "{name} {mode:?}: {commands}"
+            );
+        }
+    }
+}
+
+/// A log-in that is refused is about the way, and no mail is tried.
+#[tokio::test]
+async fn a_refused_log_in_tries_no_mail() {
+    let (trusted, tls) = certificate("localhost", true);
+    let server = Server::with(Some(tls)).await;
+    server.always(
+        "EHLO",
+        Say::Bytes(b"250-server\r\n250 AUTH PLAIN\r\n".to_vec()),
+    );
+    server.always("AUTH", Say::line("535 5.7.8 wrong password"));
+    let error = sent(&server, TlsMode::Implicit, Some(trusted.path()))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.scope, error.reply.stage, error.reply.code),
+        (Scope::Transport, Stage::Auth, Some(535))
+    );
+    assert!(
+        !server
+            .commands()
+            .iter()
+            .any(|command| command.starts_with("MAIL"))
+    );
+}
 
 async fn send(server: &Server, tls: TlsMode) -> SendError {
     let mut config = server.config();
@@ -17,16 +166,8 @@ async fn send(server: &Server, tls: TlsMode) -> SendError {
         password: SecretString::from("canary".to_owned()),
     });
     let transport = SmtpTransport::new("relay", config).expect("a sound configuration");
-    let envelope = Envelope {
-        id: "0199a5f0-0000-7000-8000-000000000001"
-            .parse()
-            .expect("an id"),
-        sender: "app@example.com".parse().expect("an address"),
-        recipients: vec!["ada@example.com".parse().expect("an address")],
-        stream: "otp".parse().expect("a name"),
-    };
     let sent = transport
-        .send(&envelope, b"Subject: x\r\n\r\nbody\r\n", &OpenGate)
+        .send(&envelope(), b"Subject: x\r\n\r\nbody\r\n", &OpenGate)
         .await;
     let error = sent.expect_err("nothing may be sent");
     let commands = server.commands().join("\n");

@@ -1,0 +1,7 @@
+//! The host's rules, in paused time.
+
+mod bench;
+mod failure;
+mod restart;
+mod start;
+mod stop;
