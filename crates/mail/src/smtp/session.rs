@@ -33,6 +33,9 @@ const CHUNK: usize = 64 * 1024;
 /// Longest wait for the answer to RSET.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
 
+/// Mails over a connection that is not to be used again: more than any limit allows.
+const WORN_OUT: u32 = u32::MAX;
+
 /// What a server offers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Offered {
@@ -77,6 +80,14 @@ pub(super) enum Broke {
     Refused(SendError),
     /// The connection is not to be used again.
     Later(SendError),
+}
+
+/// What became of the recipients that were accepted.
+enum Outcome {
+    /// The server said so: the connection is sound.
+    Answered(Reply),
+    /// The connection broke: before the dot nothing was delivered, from then on nobody knows.
+    Broken(Reply),
 }
 
 /// A connection.
@@ -140,49 +151,48 @@ impl Session {
             let rcpt = Rcpt::new(self.lettre(recipient)?, Vec::new());
             replies.push(self.recipient(rcpt.to_string(), timeouts).await?);
         }
-        let accepted =
-            |replies: &[Reply]| replies.iter().any(|reply| reply.class == Class::Accepted);
-        if accepted(&replies) {
-            let data = self
-                .command(Stage::Data, Data.to_string(), timeouts.envelope)
-                .await?;
-            let outcome = if data.code == 354 {
-                gate.open(hash_of(message)).await.map_err(|shut| {
-                    Broke::Later(self.error(
-                        Scope::Gate,
-                        Reply::new(Stage::Data, Class::Transient, &shut.to_string()),
-                    ))
-                })?;
-                self.body(message, timeouts).await
-            } else if classify::is_about_the_connection(&data) || data.code < 400 {
-                return Err(self.out_of_step(Stage::Data, &data));
-            } else {
-                Ok(classify::reply(Stage::Data, &data))
-            };
-            let (outcome, sound) = match outcome {
-                Ok(reply) => (reply, true),
-                Err(reply) => (reply, false),
-            };
-            let taken = outcome.class == Class::Accepted;
-            for reply in replies
-                .iter_mut()
-                .filter(|reply| reply.class == Class::Accepted)
-            {
-                *reply = outcome.clone();
-            }
-            if !sound {
-                // Each recipient gets the outcome; the connection is not kept.
-                self.messages = u32::MAX;
-                return Ok(self.receipt(replies));
-            }
-            if taken {
+        if replies.iter().all(|reply| reply.class != Class::Accepted) {
+            self.reset().await;
+            return Ok(self.receipt(replies));
+        }
+        let outcome = self.data(message, gate, timeouts).await?;
+        match &outcome {
+            Outcome::Answered(reply) if reply.class == Class::Accepted => {
                 self.messages += 1;
                 self.used = Instant::now();
-                return Ok(self.receipt(replies));
             }
+            Outcome::Answered(_) => self.reset().await,
+            Outcome::Broken(_) => self.messages = WORN_OUT,
         }
-        self.reset().await;
+        let (Outcome::Answered(shared) | Outcome::Broken(shared)) = outcome;
+        let accepted = replies
+            .iter_mut()
+            .filter(|reply| reply.class == Class::Accepted);
+        accepted.for_each(|reply| *reply = shared.clone());
         Ok(self.receipt(replies))
+    }
+
+    /// DATA, the gate, and the body: what becomes of every recipient that was accepted.
+    async fn data(
+        &mut self,
+        message: &[u8],
+        gate: &Gate,
+        timeouts: &Timeouts,
+    ) -> Result<Outcome, Broke> {
+        let said = self
+            .command(Stage::Data, Data.to_string(), timeouts.envelope)
+            .await?;
+        if said.code == 354 {
+            gate.open(hash_of(message)).await.map_err(|shut| {
+                let reply = Reply::new(Stage::Data, Class::Transient, &shut.to_string());
+                Broke::Later(self.error(Scope::Gate, reply))
+            })?;
+            return Ok(self.body(message, timeouts).await);
+        }
+        if classify::is_about_the_connection(&said) || said.code < 400 {
+            return Err(self.out_of_step(Stage::Data, &said));
+        }
+        Ok(Outcome::Answered(classify::reply(Stage::Data, &said)))
     }
 
     async fn mail(
@@ -237,9 +247,8 @@ impl Session {
         }
     }
 
-    /// Writes the body and its final dot, and reads the answer. `Err` where the connection broke: before the dot nothing
-    /// was delivered, from then on nobody knows.
-    async fn body(&mut self, message: &[u8], timeouts: &Timeouts) -> Result<Reply, Reply> {
+    /// Writes the body and its final dot, and reads the answer.
+    async fn body(&mut self, message: &[u8], timeouts: &Timeouts) -> Outcome {
         // lettre writes CRLF in front of the dot.
         let message = message.strip_suffix(b"\r\n").unwrap_or(message);
         let progress = AtomicU64::new(0);
@@ -273,25 +282,26 @@ impl Session {
                     // What was said is read from the wire below.
                     Ok(_) => break,
                     Err(_elapsed) if progress.load(Ordering::Relaxed) != before => {}
-                    Err(_elapsed) => return Err(broke("no answer in time")),
+                    Err(_elapsed) => return Outcome::Broken(broke("no answer in time")),
                 }
             }
         }
         match self.tap.said() {
             Some(said) if matches!(said.code, 200..=299 | 400..=599) => {
                 let reply = classify::reply(Stage::Dot, &said);
+                // With 421 the server closes the channel behind its answer.
                 if said.code == 421 {
-                    Err(reply)
+                    Outcome::Broken(reply)
                 } else {
-                    Ok(reply)
+                    Outcome::Answered(reply)
                 }
             }
-            Some(said) => Err(broke(&format!(
+            Some(said) => Outcome::Broken(broke(&format!(
                 "unexpected answer {} {}",
                 said.code,
                 said.text()
             ))),
-            None => Err(broke("the connection ended")),
+            None => Outcome::Broken(broke("the connection ended")),
         }
     }
 
@@ -303,7 +313,7 @@ impl Session {
         self.used = Instant::now();
         self.messages = match reset {
             Ok(said) if said.code == 250 => self.messages.saturating_add(1),
-            Ok(_) | Err(_) => u32::MAX,
+            Ok(_) | Err(_) => WORN_OUT,
         };
     }
 
