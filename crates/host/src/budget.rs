@@ -1,7 +1,13 @@
 //! The time that a stop may take, shared by all services.
 //!
-//! Services are stopped one behind the other. Each may use all that is left, up to a share of its own where it has one,
-//! but for a reserve that is kept for each service still to come: one that hangs eats its own time, never theirs.
+//! Services are stopped one behind the other. Whoever's turn it is may use all that is left, but for a reserve that is kept
+//! for each service still to come: one that hangs eats its own time, never theirs. The end of a turn is a grace: a service
+//! that is late is forced at its beginning and aborted at its end, so graces are part of the budget, not an addition to it.
+//!
+//! ```text
+//! budget  |<----------------- turn of c ----------------->|<- reserve of b ->|<- reserve of a ->|
+//! turn    |<------- graceful, up to c's share ------->|<- grace ->|
+//! ```
 
 use std::time::Duration;
 
@@ -9,38 +15,62 @@ use tokio::time::Instant;
 
 /// The usual budget of a stop.
 pub const DEFAULT_BUDGET: Duration = Duration::from_secs(30);
+/// Longest time that all services together may take after a second signal.
+pub const FORCED_BUDGET: Duration = Duration::from_secs(5);
 /// The longest reserve of one service.
 pub const LONGEST_RESERVE: Duration = Duration::from_secs(1);
-/// How long a service that was forced may take to return before it is aborted.
+/// Longest time that a service may take to return once it is forced, before it is aborted.
 pub const FORCED_GRACE: Duration = Duration::from_secs(2);
 
 /// What is left of a budget.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
-    ends: Instant,
+    total: Duration,
+    began: Instant,
     reserve: Duration,
 }
 
+/// How long one service may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// To finish what it has in hand.
+    pub(crate) graceful: Duration,
+    /// To return after it is forced.
+    pub(crate) grace: Duration,
+}
+
 impl Budget {
-    /// A budget that begins now, for `services` services.
+    /// A budget that begins now, for `services` services. At most half of it is reserved.
     pub(crate) fn begin(total: Duration, services: usize) -> Self {
         let services = u32::try_from(services.max(1)).unwrap_or(u32::MAX);
         Self {
-            ends: Instant::now() + total,
+            total,
+            began: Instant::now(),
             reserve: (total / 2 / services).min(LONGEST_RESERVE),
         }
     }
 
-    /// How long the service whose turn it is may take, while `behind` others are still to come.
-    pub(crate) fn share(&self, own: Option<Duration>, behind: usize) -> Duration {
-        let kept = self
-            .reserve
-            .saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX));
-        let left = self
-            .ends
-            .saturating_duration_since(Instant::now())
-            .saturating_sub(kept);
-        own.map_or(left, |own| own.min(left))
+    /// What remains of it for `services` services after a second signal.
+    pub(crate) fn cut(self, services: usize) -> Self {
+        Self::begin(self.left().min(FORCED_BUDGET), services)
+    }
+
+    /// The turn of the service that is next, while `behind` others are still to come. `share` limits its graceful part.
+    pub(crate) fn turn(&self, share: Option<Duration>, behind: usize) -> Turn {
+        let behind = u32::try_from(behind).unwrap_or(u32::MAX);
+        let whole = self
+            .left()
+            .saturating_sub(self.reserve.saturating_mul(behind));
+        let grace = FORCED_GRACE.min(whole / 2);
+        let graceful = whole - grace;
+        Turn {
+            graceful: share.map_or(graceful, |share| share.min(graceful)),
+            grace,
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.total.saturating_sub(self.began.elapsed())
     }
 }
 
@@ -50,23 +80,33 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    #[track_caller]
+    fn check(turn: Turn, graceful: Duration, grace: Duration) {
+        assert_eq!(turn, Turn { graceful, grace });
+    }
+
     #[tokio::test(start_paused = true)]
     async fn each_service_still_to_come_keeps_its_reserve() {
         let budget = Budget::begin(30 * SECOND, 4);
-        assert_eq!(budget.share(None, 3), 27 * SECOND);
-        assert_eq!(budget.share(Some(5 * SECOND), 3), 5 * SECOND);
+        check(budget.turn(None, 3), 25 * SECOND, 2 * SECOND);
+        check(budget.turn(Some(5 * SECOND), 3), 5 * SECOND, 2 * SECOND);
         tokio::time::advance(27 * SECOND).await;
-        assert_eq!(budget.share(None, 2), SECOND);
-        assert_eq!(budget.share(Some(5 * SECOND), 0), 3 * SECOND);
+        check(budget.turn(None, 2), SECOND / 2, SECOND / 2);
+        check(budget.turn(Some(SECOND / 4), 2), SECOND / 4, SECOND / 2);
         tokio::time::advance(10 * SECOND).await;
-        assert_eq!(budget.share(None, 0), Duration::ZERO);
+        check(budget.turn(None, 0), Duration::ZERO, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_small_budget_is_not_reserved_away() {
-        assert_eq!(
-            Budget::begin(2 * SECOND, 4).share(None, 3),
-            SECOND + SECOND / 4
-        );
+        let turn = Budget::begin(2 * SECOND, 4).turn(None, 3);
+        check(turn, SECOND * 5 / 8, SECOND * 5 / 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_budget_without_an_end_can_be_cut() {
+        let budget = Budget::begin(Duration::MAX, 2);
+        assert!(budget.turn(None, 1).graceful > 1_000_000 * SECOND);
+        check(budget.cut(2).turn(None, 1), 2 * SECOND, 2 * SECOND);
     }
 }

@@ -1,4 +1,4 @@
-//! What a host runs.
+//! What a host runs: the trait, how a service says that it has started, and why it failed.
 
 use std::fmt;
 
@@ -14,7 +14,11 @@ pub trait HostedService: Send + 'static {
     fn name(&self) -> &str;
 
     /// Runs. `ready` is called once the service can do its work: the next one is started then. After `stop` is
-    /// requested it finishes the item in hand and returns; after it is forced it returns at once.
+    /// requested it finishes the item in hand and returns; after it is forced it gives back what it holds and returns at
+    /// once, for it is aborted at an await soon after.
+    ///
+    /// # Errors
+    /// Whatever keeps it from its work. To return before a stop is requested is a failure too, with or without an error.
     async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError>;
 }
 
@@ -37,7 +41,15 @@ impl Ready {
     }
 }
 
-/// Why a service ended before it was told to.
+/// Waits until a service has said that it is ready. One that lets its [`Ready`] go unsaid is never ready: its end, or the
+/// time that it has, decides then.
+pub(crate) async fn said(is_ready: &mut oneshot::Receiver<()>) {
+    if is_ready.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Why a service failed: any error, or a text.
 pub struct ServiceError(Box<dyn std::error::Error + Send + Sync>);
 
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for ServiceError {
@@ -52,9 +64,7 @@ impl ServiceError {
     pub fn cause(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &*self.0
     }
-}
 
-impl ServiceError {
     /// What happened, to be the source of another error.
     #[must_use]
     pub fn into_cause(self) -> Box<dyn std::error::Error + Send + Sync> {

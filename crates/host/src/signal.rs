@@ -1,4 +1,7 @@
 //! The signals of the process. Only this file names them.
+//!
+//! Two of the same kind that come before the first is looked at are one: the system does not count them either. Once a
+//! host has listened, a signal no longer ends the process by itself, not even after the host has stopped.
 
 use std::io;
 

@@ -1,11 +1,14 @@
 //! Reads one table of the merged configuration, key by key. Problems are collected, not returned: reading goes on with a
 //! stand-in, so that all problems are told at once, and whoever reads checks at the end whether there were any.
 
-use std::{collections::BTreeMap, fmt::Display, fs, path::PathBuf, str::FromStr, time::Duration};
+mod value;
+
+use std::{collections::BTreeMap, fs, str::FromStr, time::Duration};
 
 use config::{Map, Value, ValueKind};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+use self::value::{nearest, origin, scalar};
 use super::{
     notes::{Notes, Shown},
     problem::{Code, Problem},
@@ -247,30 +250,6 @@ impl<'n> Reader<'n> {
         )
     }
 
-    /// `url` as the path of a SQLite file; empty if it is not given.
-    pub(super) fn database_path(&mut self) -> PathBuf {
-        let place = self.place("url");
-        let Some(url) = self.secret("url") else {
-            return PathBuf::new();
-        };
-        let url = url.expose_secret();
-        let path = url
-            .strip_prefix("sqlite://")
-            .or_else(|| url.strip_prefix("sqlite:"));
-        match path {
-            Some(path) if !path.is_empty() => return PathBuf::from(path),
-            _ if url.starts_with("postgres") => {
-                self.conflict(
-                    &place,
-                    "url",
-                    "PostgreSQL comes with a later release; this one stores in SQLite",
-                );
-            }
-            _ => self.conflict(&place, "url", "expected sqlite:PATH"),
-        }
-        PathBuf::new()
-    }
-
     /// Reads a copy of this table for its problems alone, but for those that `unimportant` picks.
     pub(super) fn apart(
         &self,
@@ -382,33 +361,4 @@ impl<'n> Reader<'n> {
             message,
         ));
     }
-}
-
-/// Where a value was given; for a table, where its first value was.
-fn origin(value: &Value) -> &str {
-    match (value.origin(), &value.kind) {
-        (Some(origin), _) => origin,
-        (None, ValueKind::Table(table)) => table.values().next().map_or("", origin),
-        (None, _) => "",
-    }
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    let text = |value: &dyn Display| Some(value.to_string());
-    match &value.kind {
-        ValueKind::String(value) => Some(value.clone()),
-        ValueKind::I64(value) => text(value),
-        ValueKind::Boolean(value) => text(value),
-        _ => None,
-    }
-}
-
-/// The known key that is fewest letters away, if it is near enough to be meant.
-fn nearest<'k>(key: &str, known: &'k BTreeMap<String, String>) -> Option<&'k str> {
-    let near = known
-        .keys()
-        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= 1 + key.len() / 3)
-        .min()
-        .map(|(_, candidate)| candidate.as_str())
 }

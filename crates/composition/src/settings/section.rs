@@ -9,7 +9,7 @@ use posthaste_domain::{
     retry_policy::RetryPolicy,
     stream::StreamName,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
 
@@ -144,7 +144,7 @@ impl Database {
     /// `path` is empty where the URL is: it is then derived from `data_dir`.
     pub(super) fn read(mut table: Reader<'_>) -> Self {
         let database = Self {
-            path: table.database_path(),
+            path: sqlite_path(&mut table),
             busy_timeout: table.duration("busy_timeout"),
             read_connections: table.integer(
                 "read_connections",
@@ -338,6 +338,30 @@ impl Log {
         table.finish();
         log
     }
+}
+
+/// `url` as the path of a SQLite file; empty if it is not given.
+fn sqlite_path(table: &mut Reader<'_>) -> PathBuf {
+    let place = table.place("url");
+    let Some(url) = table.secret("url") else {
+        return PathBuf::new();
+    };
+    let url = url.expose_secret();
+    let path = url
+        .strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"));
+    match path {
+        Some(path) if !path.is_empty() => return PathBuf::from(path),
+        _ if url.starts_with("postgres") => {
+            table.conflict(
+                &place,
+                "url",
+                "PostgreSQL comes with a later release; this one stores in SQLite",
+            );
+        }
+        _ => table.conflict(&place, "url", "expected sqlite:PATH"),
+    }
+    PathBuf::new()
 }
 
 /// A value to go on with after a problem was noted.

@@ -14,9 +14,9 @@ use crate::{
 /// How one service is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceOptions {
-    /// How long it may take to be ready.
+    /// How long it may take to be ready, before the start is given up.
     pub start_timeout: Duration,
-    /// Most of the stop budget that it may use; all that is left if absent.
+    /// Longest time that it may take to finish what it has in hand; all but what is kept for the others if absent.
     pub stop_share: Option<Duration>,
     /// What happens when it fails.
     pub on_failure: OnFailure,
@@ -53,10 +53,6 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn name(&self) -> &str {
         &self.name
-    }
-
-    pub(super) fn options(&self) -> ServiceOptions {
-        self.options
     }
 }
 

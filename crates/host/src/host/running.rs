@@ -1,47 +1,48 @@
-//! The services that run, in the order in which they were started.
+//! The services that run, in the order in which they were started. Their tasks belong to this set and end with it.
 
-use tokio::{
-    sync::oneshot,
-    task::{Id, JoinSet},
-};
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::error;
 
 use super::{
     builder::{Entry, ServiceOptions},
-    supervise::{Outcome, supervise},
+    stopped::Cause,
+    supervise::{Outcome, panicked, supervise},
 };
 use crate::{
-    budget::FORCED_GRACE,
     service::{Ready, ServiceError},
     stop::Stop,
 };
 
+/// How long an aborted service may take to reach its next await. One that does not is left behind.
+const ABORT_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A place in the order of start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(usize);
+
 /// Something that happened to a service.
 pub(super) enum Event {
     /// It ended, and the host goes on.
-    Ended { service: String },
+    Ended { place: Place },
     /// It failed, and the host stops.
-    Failed {
-        service: String,
-        error: ServiceError,
-    },
+    Failed { place: Place, error: ServiceError },
 }
 
 struct Service {
     name: String,
     options: ServiceOptions,
     stop: Stop,
-    task: Id,
-    abort: tokio::task::AbortHandle,
+    task: AbortHandle,
     ended: bool,
 }
-
-/// A place in the order of start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(usize);
 
 pub(super) struct Running {
     services: Vec<Service>,
     tasks: JoinSet<Outcome>,
+    /// Names of those that failed while they were waited for.
+    failed: Vec<String>,
 }
 
 impl Running {
@@ -49,24 +50,23 @@ impl Running {
         Self {
             services: Vec::new(),
             tasks: JoinSet::new(),
+            failed: Vec::new(),
         }
     }
 
-    /// Starts a service; what is returned tells when it is ready.
-    pub(super) fn spawn(&mut self, entry: Entry) -> oneshot::Receiver<()> {
-        let (ready, is_ready) = Ready::channel();
+    /// Starts a service.
+    pub(super) fn spawn(&mut self, entry: Entry, ready: Ready) -> Place {
         let stop = Stop::new();
         let (name, options) = (entry.name.clone(), entry.options);
-        let abort = self.tasks.spawn(supervise(entry, ready, stop.clone()));
+        let task = self.tasks.spawn(supervise(entry, ready, stop.clone()));
         self.services.push(Service {
             name,
             options,
             stop,
-            task: abort.id(),
-            abort,
+            task,
             ended: false,
         });
-        is_ready
+        Place(self.services.len() - 1)
     }
 
     /// The next end of a service; never returns while none is running.
@@ -76,36 +76,46 @@ impl Running {
         };
         let (task, outcome) = match joined {
             Ok((task, outcome)) => (task, outcome),
-            // Panics of a service are caught inside: what remains is a task that was aborted.
-            Err(error) => (error.id(), Outcome::Ended),
+            // Panics of a service are caught before; one that comes while it is dropped gets here.
+            Err(error) => (
+                error.id(),
+                match error.try_into_panic() {
+                    Ok(panic) => Outcome::Failed(panicked(&*panic)),
+                    Err(_aborted) => Outcome::Ended,
+                },
+            ),
         };
-        let service = self
-            .services
-            .iter_mut()
-            .find(|service| service.task == task);
-        let service = service.expect("each task belongs to a service");
-        service.ended = true;
-        let service = service.name.clone();
+        let of_task = |service: &Service| service.task.id() == task;
+        let place = self.services.iter().position(of_task);
+        let place = Place(place.expect("each task belongs to a service"));
+        self.services[place.0].ended = true;
         match outcome {
-            Outcome::Ended => Event::Ended { service },
-            Outcome::Failed(error) => Event::Failed { service, error },
+            Outcome::Ended => Event::Ended { place },
+            Outcome::Failed(error) => Event::Failed { place, error },
         }
+    }
+
+    /// A failure that makes the host stop.
+    pub(super) fn failed(&self, place: Place, error: &ServiceError) -> Cause {
+        let service = self.name(place);
+        error!(
+            service,
+            error = error.cause(),
+            "service failed; the host stops"
+        );
+        Cause::failed(service, error.cause())
     }
 
     /// How many have not ended.
     pub(super) fn alive(&self) -> usize {
-        self.services
-            .iter()
-            .filter(|service| !service.ended)
-            .count()
+        let alive = self.services.iter().filter(|service| !service.ended);
+        alive.count()
     }
 
     /// The one started last of those that have not ended.
     pub(super) fn last(&self) -> Option<Place> {
-        self.services
-            .iter()
-            .rposition(|service| !service.ended)
-            .map(Place)
+        let last = self.services.iter().rposition(|service| !service.ended);
+        last.map(Place)
     }
 
     pub(super) fn name(&self, place: Place) -> &str {
@@ -120,39 +130,48 @@ impl Running {
         self.services[place.0].stop.request();
     }
 
-    pub(super) fn force_all(&self) {
-        self.services
-            .iter()
-            .for_each(|service| service.stop.force());
+    pub(super) fn force(&self, place: Place) {
+        self.services[place.0].stop.force();
     }
 
-    /// Waits for the end of one service. Others that end meanwhile are noted; their failures are logged, for the host is
-    /// stopping already.
+    pub(super) fn is_forced(&self, place: Place) -> bool {
+        self.services[place.0].stop.is_forced()
+    }
+
+    /// Waits for the end of one service, for the host is stopping. Others that end meanwhile are noted; failures are
+    /// logged and kept for [`Self::take_failed`].
     pub(super) async fn ended(&mut self, place: Place) {
         while !self.services[place.0].ended {
-            if let Event::Failed { service, error } = self.next().await {
-                tracing::error!(service, %error, "service failed while stopping");
+            if let Event::Failed { place, error } = self.next().await {
+                let service = self.name(place).to_owned();
+                error!(
+                    service,
+                    error = error.cause(),
+                    "service failed while the host was stopping"
+                );
+                self.failed.push(service);
             }
         }
     }
 
-    /// Tells a service to return at once. `false` if it had to be aborted.
-    pub(super) async fn force(&mut self, place: Place) -> bool {
-        self.services[place.0].stop.force();
-        if tokio::time::timeout(FORCED_GRACE, self.ended(place))
-            .await
-            .is_ok()
-        {
-            return true;
-        }
-        self.abort(place).await;
-        false
-    }
-
+    /// Ends a service that does not return. Code that blocks its thread cannot be ended: it is left behind.
     pub(super) async fn abort(&mut self, place: Place) {
         let service = &self.services[place.0];
-        tracing::error!(service = service.name, "service did not stop; aborting it");
-        service.abort.abort();
-        self.ended(place).await;
+        error!(service = service.name, "service did not stop; aborting it");
+        service.task.abort();
+        let ended = tokio::time::timeout(ABORT_PATIENCE, self.ended(place)).await;
+        if ended.is_err() {
+            let service = &mut self.services[place.0];
+            error!(
+                service = service.name,
+                "service blocks its thread; leaving it behind"
+            );
+            service.ended = true;
+        }
+    }
+
+    /// The names of those that failed while the host was stopping.
+    pub(super) fn take_failed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.failed)
     }
 }

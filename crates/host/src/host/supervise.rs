@@ -1,6 +1,6 @@
 //! Runs one service to its end, building it again where that is its policy. Panics are turned into errors here.
 
-use std::panic::AssertUnwindSafe;
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -9,7 +9,7 @@ use tracing::{error, warn};
 use super::builder::{Entry, Factory, Kind};
 use crate::{
     restart::{Failures, OnFailure, RestartPolicy},
-    service::{HostedService, Ready, ServiceError},
+    service::{HostedService, Ready, ServiceError, said},
     stop::Stop,
 };
 
@@ -21,6 +21,15 @@ pub(super) enum Outcome {
     Failed(ServiceError),
 }
 
+/// A restarting service has used up its failures.
+#[derive(Debug, thiserror::Error)]
+#[error("failed more than {most} times within {} s", within.as_secs())]
+struct TooManyFailures {
+    most: usize,
+    within: Duration,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
 pub(super) async fn supervise(entry: Entry, ready: Ready, stop: Stop) -> Outcome {
     let Entry {
         name,
@@ -28,85 +37,127 @@ pub(super) async fn supervise(entry: Entry, ready: Ready, stop: Stop) -> Outcome
         kind,
     } = entry;
     let ended = match kind {
-        Kind::Once(service) => once(service, ready, &stop).await,
+        Kind::Once(service) => life(move || service, ready, &stop).await,
         Kind::Restarting { policy, factory } => {
-            restarting(&name, policy, factory, ready, &stop).await
+            let lives = Lives {
+                name: &name,
+                policy,
+                factory,
+                start_timeout: options.start_timeout,
+            };
+            lives.run(ready, &stop).await
         }
     };
     match (ended, options.on_failure) {
         (Ok(()), _) => Outcome::Ended,
         (Err(error), OnFailure::StopHost) => Outcome::Failed(error),
         (Err(error), OnFailure::Ignore) => {
-            error!(service = name, %error, "service failed; the host goes on without it");
+            error!(
+                service = name,
+                error = error.cause(),
+                "service failed; the host goes on without it"
+            );
             Outcome::Ended
         }
     }
 }
 
-/// One life of a service. To end before a stop was requested is a failure too.
-async fn once(
-    service: Box<dyn HostedService>,
+/// One life of a service, from its making on. To end before a stop was requested is a failure too.
+async fn life(
+    make: impl FnOnce() -> Box<dyn HostedService>,
     ready: Ready,
     stop: &Stop,
 ) -> Result<(), ServiceError> {
-    match AssertUnwindSafe(service.run(ready, stop.clone()))
-        .catch_unwind()
-        .await
-    {
+    let whole = async { make().run(ready, stop.clone()).await };
+    match AssertUnwindSafe(whole).catch_unwind().await {
         Ok(Ok(())) if stop.is_requested() => Ok(()),
         Ok(Ok(())) => Err("ended although nobody had asked it to".into()),
         Ok(Err(error)) => Err(error),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(format!(
-                "panicked: {}",
-                text.as_deref().unwrap_or("without a message")
-            )
-            .into())
+        Err(panic) => Err(panicked(&*panic)),
+    }
+}
+
+/// A panic as an error.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> ServiceError {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("without a message")).into()
+}
+
+/// The lives of a service that is built again when it fails.
+struct Lives<'a> {
+    name: &'a str,
+    policy: RestartPolicy,
+    factory: Factory,
+    start_timeout: Duration,
+}
+
+impl Lives<'_> {
+    async fn run(mut self, ready: Ready, stop: &Stop) -> Result<(), ServiceError> {
+        let mut failures = Failures::new(self.policy);
+        let mut first_ready = Some(ready);
+        loop {
+            let (ready, mut is_ready) = Ready::channel();
+            let ended = tokio::select! {
+                biased;
+                ended = life(|| (self.factory)(), ready, stop) => ended,
+                late = late(&mut is_ready, &mut first_ready, self.start_timeout, stop) => Err(late),
+            };
+            if is_ready.try_recv().is_ok()
+                && let Some(first) = first_ready.take()
+            {
+                // It was ready, and ended before that was looked at.
+                first.ready();
+            }
+            let Err(error) = ended else { return Ok(()) };
+            if stop.is_requested() {
+                return Err(error);
+            }
+            let Some(wait) = failures.count() else {
+                return Err(TooManyFailures {
+                    most: self.policy.most,
+                    within: self.policy.within,
+                    source: error.into_cause(),
+                }
+                .into());
+            };
+            warn!(
+                service = self.name,
+                error = error.cause(),
+                wait_ms = wait.as_millis(),
+                "service failed; starting it again"
+            );
+            tokio::select! {
+                biased;
+                () = stop.requested() => return Ok(()),
+                () = tokio::time::sleep(wait) => {}
+            }
         }
     }
 }
 
-async fn restarting(
-    name: &str,
-    policy: RestartPolicy,
-    mut factory: Factory,
-    ready: Ready,
+/// Passes the first "ready" of any life on to the host, which limits the time until then. After that a life that is not
+/// ready within `limit` is late; while the service stops, its share of the stop is its only limit.
+async fn late(
+    is_ready: &mut oneshot::Receiver<()>,
+    first_ready: &mut Option<Ready>,
+    limit: Duration,
     stop: &Stop,
-) -> Result<(), ServiceError> {
-    let mut failures = Failures::new(policy);
-    let mut first_ready = Some(ready);
-    loop {
-        let (ready, is_ready) = Ready::channel();
-        let forward = forward(is_ready, &mut first_ready);
-        let ended = tokio::join!(once(factory(), ready, stop), forward).0;
-        let Err(error) = ended else { return Ok(()) };
-        if stop.is_requested() {
-            return Err(error);
+) -> ServiceError {
+    if first_ready.is_some() {
+        said(is_ready).await;
+        if let Some(first) = first_ready.take() {
+            first.ready();
         }
-        let Some(wait) = failures.count() else {
-            return Err(format!(
-                "failed more than {} times in {} s, last: {error}",
-                policy.most,
-                policy.within.as_secs()
-            )
-            .into());
-        };
-        warn!(service = name, %error, wait_ms = wait.as_millis(), "service failed; starting it again");
+    } else {
         tokio::select! {
             biased;
-            () = stop.requested() => return Ok(()),
-            () = tokio::time::sleep(wait) => {}
+            () = said(is_ready) => {}
+            () = stop.requested() => {}
+            () = tokio::time::sleep(limit) => {
+                return format!("was not ready within {} s", limit.as_secs_f32()).into();
+            }
         }
     }
-}
-
-/// Passes the first "ready" of any life on to the host.
-async fn forward(is_ready: oneshot::Receiver<()>, first_ready: &mut Option<Ready>) {
-    if is_ready.await.is_ok()
-        && let Some(ready) = first_ready.take()
-    {
-        ready.ready();
-    }
+    std::future::pending().await
 }

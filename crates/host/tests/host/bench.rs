@@ -63,6 +63,17 @@ pub(crate) enum Act {
     Finish(Duration),
 }
 
+/// A failure with a cause.
+#[derive(Debug, thiserror::Error)]
+#[error("the writer ended")]
+struct NoLuck(#[source] io::Error);
+
+impl NoLuck {
+    fn new() -> Self {
+        Self(io::Error::other("no luck"))
+    }
+}
+
 pub(crate) struct Service {
     pub(crate) name: &'static str,
     pub(crate) act: Act,
@@ -91,7 +102,7 @@ impl HostedService for Service {
             }
             Act::HangAtStart => std::future::pending().await,
             Act::ForgetReady => drop(ready),
-            Act::FailAtStart => return Err("no luck".into()),
+            Act::FailAtStart => return Err(NoLuck::new().into()),
             _ => ready.ready(),
         }
         match self.act {
@@ -101,7 +112,7 @@ impl HostedService for Service {
             Act::EndEarly => {}
             Act::Fail(after) => {
                 sleep(after).await;
-                return Err("no luck".into());
+                return Err(NoLuck::new().into());
             }
             Act::Panic(after) => {
                 sleep(after).await;

@@ -7,7 +7,7 @@ use crate::bench::{Act, Bench, SECOND};
 #[tokio::test(start_paused = true)]
 async fn an_error_a_panic_or_an_early_end_stops_the_host_with_a_non_zero_exit() {
     for (act, text) in [
-        (Act::Fail(3 * SECOND), "no luck"),
+        (Act::Fail(3 * SECOND), "the writer ended: no luck"),
         (Act::Panic(3 * SECOND), "panicked: boom"),
         (Act::EndEarly, "ended although nobody had asked it to"),
     ] {

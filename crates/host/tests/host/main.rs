@@ -2,6 +2,7 @@
 
 mod bench;
 mod failure;
+mod logs;
 mod restart;
 mod start;
 mod stop;

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use posthaste_host::{Cause, HostedService, RestartPolicy};
+use async_trait::async_trait;
+use posthaste_host::{Cause, HostedService, Ready, RestartPolicy, ServiceError, Stop};
 use tokio::time::Instant;
 
 use crate::bench::{Act, Bench, Ran, SECOND, Service, Story};
@@ -119,6 +120,43 @@ async fn a_later_life_that_is_not_ready_in_time_counts_as_failed() {
     .await;
     assert_eq!(starts, [0, 2, 34], "30 s to be ready, then 2 s of waiting");
     assert_eq!(ran.stopped().exit_code(), 0);
+}
+
+/// Never ready, and panics when it is dropped.
+struct Brittle;
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("it broke");
+    }
+}
+
+#[async_trait]
+impl HostedService for Brittle {
+    fn name(&self) -> &str {
+        "flaky"
+    }
+
+    async fn run(self: Box<Self>, _ready: Ready, _stop: Stop) -> Result<(), ServiceError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_outside_of_any_life_stops_the_host() {
+    let (ran, starts) = lives(60 * SECOND, |life, story| match life {
+        0 => acting(Act::Fail(SECOND), story),
+        _ => Box::new(Brittle),
+    })
+    .await;
+    assert_eq!((starts, ran.took), (vec![0, 2], 32 * SECOND));
+    assert_eq!(
+        ran.stopped().cause,
+        Cause::Failed {
+            service: "flaky".into(),
+            error: "panicked: it broke".into()
+        }
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,8 @@ async fn a_service_that_fails_at_start_stops_those_before_it_and_starts_none_beh
     let error = ran.outcome.unwrap_err();
     assert_eq!(error.to_string(), "service `c` failed to start");
     let source = std::error::Error::source(&error).unwrap();
-    assert_eq!(source.to_string(), "no luck");
+    assert_eq!(source.to_string(), "the writer ended");
+    assert_eq!(source.source().unwrap().to_string(), "no luck");
 }
 
 #[tokio::test(start_paused = true)]
