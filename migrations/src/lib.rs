@@ -14,6 +14,7 @@
 mod m0001_accounts;
 mod m0002_messages;
 mod m0003_queue;
+mod m0004_sessions;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_accounts::Migration),
             Box::new(m0002_messages::Migration),
             Box::new(m0003_queue::Migration),
+            Box::new(m0004_sessions::Migration),
         ]
     }
 }

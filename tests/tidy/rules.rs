@@ -29,6 +29,14 @@ const EXPOSES: &[(&str, &str)] = &[
     ("crates/mail/src/mime.rs", "into the headers of a mail"),
     ("crates/mail/src/smtp/session.rs", "into MAIL and RCPT"),
     (
+        "crates/domain/src/password/guessable.rs",
+        "into the comparison with a new password",
+    ),
+    (
+        "crates/store/src/mail_requests.rs",
+        "into the hash by which requests are counted",
+    ),
+    (
         "crates/store/src/convert/message.rs",
         "into the rows of a message",
     ),

@@ -1,6 +1,8 @@
-//! Who asks: the holder of the key in `Authorization: Bearer <key>` (RFC 6750 section 2.1).
+//! Who asks: the holder of what stands in `Authorization: Bearer …` (RFC 6750 section 2.1), an API key or the access
+//! token of a log-in.
 //!
-//! The owner comes out only by naming the scope that the route needs, so that no route can forget to ask for one.
+//! The owner of a key comes out only by naming the scope that the route needs, so that no route can forget to ask for
+//! one.
 
 use axum::{
     extract::FromRequestParts,
@@ -9,6 +11,7 @@ use axum::{
 use posthaste_domain::{
     key::ApiKey,
     owner::{Owner, Scope},
+    user::User,
 };
 
 use crate::{
@@ -44,6 +47,50 @@ impl FromRequestParts<AppState> for Caller {
             ApiError::new(ErrorKind::InvalidApiKey, "this API key is not valid here")
         })?;
         Ok(Self(key.clone()))
+    }
+}
+
+/// The owner of an account, by the access token of a log-in.
+#[derive(Debug)]
+pub struct LoggedIn(pub User);
+
+impl FromRequestParts<AppState> for LoggedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let token = bearer(parts).and_then(|presented| presented.parse().ok());
+        let token = token.ok_or_else(ApiError::invalid_access_token)?;
+        let user = state.parts.accounts.authenticate(&token).await?;
+        user.map(Self).ok_or_else(ApiError::invalid_access_token)
+    }
+}
+
+/// Whoever may look at an account: an operator by a key, or its owner.
+#[derive(Debug)]
+pub enum Viewer {
+    /// By a key; what it permits is still to be asked.
+    Operator(Caller),
+    /// By an access token.
+    Owner(User),
+}
+
+impl FromRequestParts<AppState> for Viewer {
+    type Rejection = ApiError;
+
+    /// A key may be any text, so keys are looked up first.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let presented = bearer(parts).ok_or_else(ApiError::missing_key)?;
+        let is_key = state.parts.keys.find(presented).is_some();
+        let looks_like_a_token = presented
+            .parse::<posthaste_domain::token::TokenSecret>()
+            .is_ok();
+        if is_key || !looks_like_a_token {
+            return Caller::from_request_parts(parts, state)
+                .await
+                .map(Self::Operator);
+        }
+        let LoggedIn(user) = LoggedIn::from_request_parts(parts, state).await?;
+        Ok(Self::Owner(user))
     }
 }
 

@@ -11,4 +11,5 @@ pub mod fingerprint;
 pub mod json;
 pub mod message;
 pub mod problems;
+pub mod session;
 pub mod submit;

@@ -4,6 +4,7 @@
 //! [`ErrorKind`] holds the stable names that callers may match on. What went wrong inside is kept as the source: it is
 //! logged once, by that middleware, and never shown.
 
+mod account;
 mod kind;
 
 use std::{error::Error, sync::Arc};

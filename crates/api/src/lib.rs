@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod body;
 pub mod cli;
+pub mod client;
 pub mod dto;
 pub mod error;
 pub mod failure;

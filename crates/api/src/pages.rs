@@ -8,11 +8,11 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use posthaste_domain::token::TokenSecret;
+use posthaste_domain::{password::InvalidPassword, token::TokenSecret};
 use tera::{Context, Tera};
 use uuid::Uuid;
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 6] = [
     (
         "_layout.html",
         include_str!("../../../templates/pages/_layout.html"),
@@ -24,6 +24,14 @@ const TEMPLATES: [(&str, &str); 4] = [
     (
         "confirmed.html",
         include_str!("../../../templates/pages/confirmed.html"),
+    ),
+    (
+        "reset.html",
+        include_str!("../../../templates/pages/reset.html"),
+    ),
+    (
+        "password-set.html",
+        include_str!("../../../templates/pages/password-set.html"),
     ),
     (
         "problem.html",
@@ -68,6 +76,34 @@ impl Pages {
         self.show(StatusCode::OK, "confirmed.html", Context::new())
     }
 
+    /// Asks for a new password of at least `minimum` characters; again, if there was a problem with the last one.
+    #[must_use]
+    pub fn reset(
+        &self,
+        token: &TokenSecret,
+        minimum: usize,
+        problem: Option<InvalidPassword>,
+    ) -> Response {
+        let status = match problem {
+            None => StatusCode::OK,
+            Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let mut context = Context::new();
+        context.insert("token", &token.reveal());
+        context.insert("minimum", &minimum);
+        context.insert(
+            "problem",
+            &problem.map_or_else(String::new, |problem| format!("{}.", capitalised(problem))),
+        );
+        self.show(status, "reset.html", context)
+    }
+
+    /// Says that the new password is set.
+    #[must_use]
+    pub fn password_set(&self) -> Response {
+        self.show(StatusCode::OK, "password-set.html", Context::new())
+    }
+
     /// Says what went wrong. `request_id` is what a person can quote to whoever runs this.
     #[must_use]
     pub fn problem(
@@ -93,6 +129,14 @@ impl Pages {
             .expect("a page is given all that it names");
         (status, headers(&nonce), page).into_response()
     }
+}
+
+/// A problem as a sentence begins.
+fn capitalised(problem: InvalidPassword) -> String {
+    let text = problem.to_string();
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(rest).collect()
 }
 
 /// The one style sheet is allowed by a nonce, so that no other style or script in the page could count.

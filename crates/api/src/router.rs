@@ -12,7 +12,7 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 use crate::{
     error::{ApiError, ErrorKind},
     middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
-    routes::{confirm, deliveries, health, messages, root, submit, users},
+    routes::{confirm, deliveries, health, messages, password, root, sessions, submit, users},
     state::AppState,
 };
 
@@ -51,6 +51,13 @@ fn routes() -> Router<AppState> {
         .route("/api/users/register", post(users::register))
         .route("/api/users/{id}", get(users::show))
         .route(confirm::PATH, get(confirm::page).post(confirm::confirm))
+        .route("/api/users/confirm/resend", post(confirm::resend))
+        .route("/api/users/password/forgot", post(password::forgot))
+        .route(password::PATH, get(password::page).post(password::reset))
+        .route("/api/users/password/change", post(password::change))
+        .route("/api/auth/login", post(sessions::log_in))
+        .route("/api/auth/refresh", post(sessions::refresh))
+        .route("/api/auth/logout", post(sessions::log_out))
 }
 
 /// Answers hold personal data, and none of them is to be guessed at by a browser.

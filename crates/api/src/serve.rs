@@ -80,7 +80,6 @@ fn state(composed: &Composed, settings: &Settings) -> AppState {
         accounts: Arc::clone(&composed.accounts),
         keys: composed.keys.clone(),
         readiness: Arc::clone(&composed.readiness),
-        password_minimum: settings.accounts.password_min_length,
         default_stream: settings.accounts.stream.clone(),
         limits: Limits {
             body: bytes(settings.http.body_limit),
@@ -91,6 +90,7 @@ fn state(composed: &Composed, settings: &Settings) -> AppState {
             Environment::Development => Hosts::Loopback,
             Environment::Production => Hosts::Any,
         },
+        trusted_proxies: settings.http.trusted_proxies.clone(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The API as a hosted service. It is started last and stopped first: while it stops, what it was asked before is still
 //! answered by the services behind it.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -65,6 +65,7 @@ impl HostedService for ApiServer {
             }
         };
         // Open requests are answered, idle connections closed.
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(last_call);
         tokio::select! {
             biased;

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use posthaste_composition::readiness::Readiness;
 use posthaste_domain::{
     account::Accounts, desk::MailDesk, key::KeyRing, stores::MessageStore, stream::StreamName,
@@ -42,14 +43,14 @@ pub struct Parts {
     pub keys: KeyRing,
     /// Whether requests should come here.
     pub readiness: Arc<Readiness>,
-    /// Least characters of a password.
-    pub password_minimum: usize,
     /// The stream of submits that name none.
     pub default_stream: StreamName,
     /// The bounds of requests.
     pub limits: Limits,
     /// The host names that are answered.
     pub hosts: Hosts,
+    /// Proxies that are believed about who called them.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// The state of the API, shared by all requests.

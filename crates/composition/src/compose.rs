@@ -11,11 +11,12 @@ use std::{
 };
 
 use posthaste_domain::{
-    account::{AccountPolicy, Accounts},
+    account::{AccountParts, AccountPolicy, Accounts},
     clock::{Clock, SystemClock},
     desk::MailDesk,
     key::{ApiKey, KeyRing},
-    stores::{Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions, UserStore},
+    password::PasswordRules,
+    stores::{Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions},
     stream::{StreamPolicy, Streams},
 };
 use posthaste_host::{Host, HostBuilder, HostedService, ServiceOptions};
@@ -309,20 +310,28 @@ fn accounts(
     )?);
     let policy = AccountPolicy {
         sender: configured.sender.clone(),
-        product: configured.product.clone(),
         stream: configured.stream.clone(),
         owner: configured.owner.clone(),
         public_url: settings.http.public_url.clone(),
+        passwords: PasswordRules {
+            minimum: configured.password_min_length,
+            product: configured.product.clone(),
+        },
         confirm_expiry: configured.confirm_expiry,
+        reset_expiry: configured.reset_expiry,
+        access_expiry: configured.access_expiry,
+        refresh_expiry: configured.refresh_expiry,
+        logins_per_minute: configured.logins_per_minute,
+        mails_per_hour: configured.mails_per_hour,
     };
-    let users: Arc<dyn UserStore> = Arc::<Store>::clone(store);
-    Ok(Accounts::new(
-        users,
-        Arc::clone(desk),
+    let parts = AccountParts {
+        users: Arc::<Store>::clone(store),
+        sessions: Arc::<Store>::clone(store),
+        desk: Arc::clone(desk),
         hasher,
-        Arc::clone(clock),
-        policy,
-    ))
+        clock: Arc::clone(clock),
+    };
+    Ok(Accounts::new(parts, policy))
 }
 
 fn scheduler(

@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher as _};
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _},
+};
 use async_trait::async_trait;
 use posthaste_domain::password::{HashError, Password, PasswordHash, PasswordHasher};
 use tokio::sync::oneshot;
@@ -21,7 +24,12 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-type Task = (Password, oneshot::Sender<Result<PasswordHash, HashError>>);
+type Reply<T> = oneshot::Sender<Result<T, HashError>>;
+
+enum Task {
+    Hash(Password, Reply<PasswordHash>),
+    Verify(Password, Option<PasswordHash>, Reply<bool>),
+}
 
 /// Hashes passwords; its threads end when it is dropped.
 pub struct Argon2Pool {
@@ -55,6 +63,19 @@ impl Argon2Pool {
     }
 }
 
+impl Argon2Pool {
+    async fn ask<T>(&self, task: impl FnOnce(Reply<T>) -> Task) -> Result<T, HashError> {
+        let (reply, answer) = oneshot::channel();
+        self.tasks
+            .try_send(task(reply))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => HashError::Overloaded,
+                TrySendError::Disconnected(_) => HashError::Failed,
+            })?;
+        answer.await.unwrap_or(Err(HashError::Failed))
+    }
+}
+
 impl fmt::Debug for Argon2Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Argon2Pool")
@@ -64,14 +85,15 @@ impl fmt::Debug for Argon2Pool {
 #[async_trait]
 impl PasswordHasher for Argon2Pool {
     async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
-        let (reply, answer) = oneshot::channel();
-        self.tasks
-            .try_send((password, reply))
-            .map_err(|error| match error {
-                TrySendError::Full(_) => HashError::Overloaded,
-                TrySendError::Disconnected(_) => HashError::Failed,
-            })?;
-        answer.await.unwrap_or(Err(HashError::Failed))
+        self.ask(|reply| Task::Hash(password, reply)).await
+    }
+
+    async fn verify(
+        &self,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> Result<bool, HashError> {
+        self.ask(|reply| Task::Verify(password, hash, reply)).await
     }
 }
 
@@ -82,10 +104,16 @@ fn work(waiting: &Mutex<mpsc::Receiver<Task>>, argon2: &Argon2<'_>) {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .recv();
-        let Ok((password, reply)) = next else { return };
+        let Ok(task) = next else { return };
         // Whoever asked may have gone meanwhile: then the work is not worth doing.
-        if !reply.is_closed() {
-            reply.send(hash(argon2, &password)).ok();
+        match task {
+            Task::Hash(password, reply) if !reply.is_closed() => {
+                reply.send(hash(argon2, &password)).ok();
+            }
+            Task::Verify(password, known, reply) if !reply.is_closed() => {
+                reply.send(verify(argon2, &password, known.as_ref())).ok();
+            }
+            Task::Hash(..) | Task::Verify(..) => {}
         }
     }
 }
@@ -99,12 +127,35 @@ fn hash(argon2: &Argon2<'_>, password: &Password) -> Result<PasswordHash, HashEr
     Ok(PasswordHash::from_phc(hashed.to_string()))
 }
 
+/// A hash takes as long as a comparison: one is made, and thrown away, where there is none to compare with.
+fn verify(
+    argon2: &Argon2<'_>,
+    password: &Password,
+    known: Option<&PasswordHash>,
+) -> Result<bool, HashError> {
+    let Some(known) = known else {
+        return hash(argon2, password).map(|_| false);
+    };
+    let parsed = argon2::PasswordHash::new(known.as_phc()).map_err(|error| {
+        error!(%error, "a stored password hash cannot be read");
+        HashError::Failed
+    })?;
+    match argon2.verify_password(password.reveal().as_bytes(), &parsed) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(error) => {
+            error!(%error, "a password could not be verified");
+            Err(HashError::Failed)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn password(text: &str) -> Password {
-        Password::parse(text, 15).unwrap()
+        Password::present(text).unwrap()
     }
 
     #[tokio::test]
@@ -118,6 +169,25 @@ mod tests {
             one.as_phc()
         );
         assert_ne!(one, two);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_verified_to_its_last_character_and_against_nobody_it_is_wrong() {
+        let pool = Argon2Pool::start(1, 4).unwrap();
+        let long = "x".repeat(255);
+        let stored = pool.hash(password(&format!("{long}a"))).await.unwrap();
+        for (text, hash, expected) in [
+            (format!("{long}a"), Some(stored.clone()), true),
+            (format!("{long}b"), Some(stored), false),
+            (format!("{long}a"), None, false),
+        ] {
+            assert_eq!(pool.verify(password(&text), hash).await, Ok(expected));
+        }
+        let broken = Some(PasswordHash::from_phc("nonsense".into()));
+        assert_eq!(
+            pool.verify(password("any"), broken).await,
+            Err(HashError::Failed)
+        );
     }
 
     #[tokio::test]

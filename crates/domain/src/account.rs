@@ -1,45 +1,65 @@
-//! Accounts: registering and confirming.
+//! Accounts: registering and confirming here, [logging in](self::sessions) and [getting back in](self::recovery) beside
+//! it.
 //!
-//! Nobody can find out here whether an address has an account: a known address gives the same answer, after the same
-//! work, and only its owner is told, by mail.
+//! Nobody can find out here whether an address has an account: a known address gives the same answer as a new one, after
+//! the same work, and only its owner is told, by mail. What limits guessing and mail counts what was asked for, never
+//! what there is.
+
+mod letters;
+mod recovery;
+mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
+pub use self::{
+    letters::{
+        ALREADY_REGISTERED, CONFIRM_ACCOUNT, PASSWORD_CHANGED, RESET_PASSWORD, SESSION_ENDED,
+    },
+    recovery::{ChangePasswordError, ResetError},
+    sessions::{LogIn, LogInError, REUSE_GRACE, RefreshError, Tokens},
+};
 use crate::{
+    account::letters::Letters,
     address::{EmailAddress, Mailbox},
     clock::{Clock, Timestamp, later},
     desk::{DraftProblem, MailDesk},
     id::UserId,
-    message::{Draft, DraftContent, NewMessage, Recipients, Variables},
     owner::Owner,
-    password::{HashError, Password, PasswordHasher},
-    stores::{NewToken, Registration, StoreError, UserStore},
+    password::{HashError, Password, PasswordHasher, PasswordRules},
+    stores::{
+        MailAllowance, NewToken, Registration, Requested, SessionStore, StoreError, UserStore,
+    },
     stream::StreamName,
-    template::TemplateName,
+    throttle::{ClientAddress, Throttle},
     token::{NoRandomness, TokenPurpose, TokenSecret},
     user::{DisplayName, User},
 };
-
-/// The template of the mail that asks to confirm an address.
-pub const CONFIRM_ACCOUNT: &str = "confirm-account";
-/// The template of the mail that tells an owner that somebody registered with the address again.
-pub const ALREADY_REGISTERED: &str = "already-registered";
 
 /// What the operator decides about accounts.
 #[derive(Debug, Clone)]
 pub struct AccountPolicy {
     /// The sender of account mails.
     pub sender: Mailbox,
-    /// The product's name in those mails.
-    pub product: String,
     /// The stream they are sent by.
     pub stream: StreamName,
     /// Who owns those messages when they are read over the API.
     pub owner: Owner,
     /// Where the API is reached from outside, without a final `/`. Links are built from this, never from a request.
     pub public_url: String,
+    /// What is asked of a new password; the product's name in it also stands in the mails.
+    pub passwords: PasswordRules,
     /// How long a confirmation link works.
     pub confirm_expiry: Duration,
+    /// How long a link to choose a new password works.
+    pub reset_expiry: Duration,
+    /// How long an access token works.
+    pub access_expiry: Duration,
+    /// How long a refresh token works; a session without a refresh ends then.
+    pub refresh_expiry: Duration,
+    /// Most log-ins within a minute to one address, and from one client.
+    pub logins_per_minute: u32,
+    /// Most account mails that may be asked for within an hour to one address.
+    pub mails_per_hour: u32,
 }
 
 /// What a person gives to register.
@@ -64,9 +84,15 @@ pub struct Registered {
     pub created_at: Timestamp,
 }
 
-/// Why registering failed. None of these depends on whether the address is known.
+/// Why an account, or a mail about one, could not be had. None of these depends on whether the address is known.
 #[derive(Debug, thiserror::Error)]
-pub enum RegisterError {
+pub enum AccountError {
+    /// As many mails to this address were asked for as are allowed within an hour; nothing was stored.
+    #[error("too many mails were asked for to this address")]
+    Limited {
+        /// How long until the next request is taken.
+        retry_after: Duration,
+    },
     /// The password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -88,33 +114,62 @@ fn problems(all: &[DraftProblem]) -> String {
         .join("; ")
 }
 
-/// Registers and confirms accounts.
+/// What accounts are built on.
+#[derive(Debug, Clone)]
+pub struct AccountParts {
+    /// Where accounts are kept.
+    pub users: Arc<dyn UserStore>,
+    /// Where sessions are kept.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Determines the mails.
+    pub desk: Arc<MailDesk>,
+    /// Hashes and verifies passwords.
+    pub hasher: Arc<dyn PasswordHasher>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Registers accounts, logs them in and gets them back in.
 #[derive(Debug)]
 pub struct Accounts {
     users: Arc<dyn UserStore>,
-    desk: Arc<MailDesk>,
+    sessions: Arc<dyn SessionStore>,
     hasher: Arc<dyn PasswordHasher>,
     clock: Arc<dyn Clock>,
     policy: AccountPolicy,
+    letters: Letters,
+    by_address: Throttle<EmailAddress>,
+    by_client: Throttle<ClientAddress>,
 }
 
 impl Accounts {
-    /// Accounts kept in `users`, with mails determined by `desk`.
+    /// Accounts on these parts.
     #[must_use]
-    pub fn new(
-        users: Arc<dyn UserStore>,
-        desk: Arc<MailDesk>,
-        hasher: Arc<dyn PasswordHasher>,
-        clock: Arc<dyn Clock>,
-        policy: AccountPolicy,
-    ) -> Self {
-        Self {
+    pub fn new(parts: AccountParts, policy: AccountPolicy) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let AccountParts {
             users,
+            sessions,
             desk,
             hasher,
             clock,
+        } = parts;
+        Self {
+            users,
+            sessions,
+            hasher,
+            letters: Letters::new(desk, policy.clone()),
+            by_address: Throttle::new(policy.logins_per_minute, MINUTE, Arc::clone(&clock)),
+            by_client: Throttle::new(policy.logins_per_minute, MINUTE, Arc::clone(&clock)),
+            clock,
             policy,
         }
+    }
+
+    /// What is asked of a new password.
+    #[must_use]
+    pub fn password_rules(&self) -> &PasswordRules {
+        &self.policy.passwords
     }
 
     /// Registers an account. When this returns, account, token and confirmation mail are on disk; sending comes later.
@@ -123,20 +178,19 @@ impl Accounts {
     /// same whether or not the address has an account.
     ///
     /// # Errors
-    /// [`RegisterError`]; nothing is stored then, but for [`StoreError::OutcomeUnknown`].
-    pub async fn register(&self, account: NewAccount) -> Result<Registered, RegisterError> {
+    /// [`AccountError`]; nothing is stored then, but for [`StoreError::OutcomeUnknown`].
+    pub async fn register(&self, account: NewAccount) -> Result<Registered, AccountError> {
         let password = self.hasher.hash(account.password).await?;
         let secret = TokenSecret::generate()?;
         let now = self.clock.now();
         let id = UserId::new(now);
-        let confirmation =
-            self.confirmation(&account.email, account.display_name.as_ref(), &secret, now)?;
-        let notice = self.notice(&account.email)?;
-        let token = NewToken {
-            purpose: TokenPurpose::ConfirmAccount,
-            hash: secret.hash(),
-            expires_at: later(now, self.policy.confirm_expiry),
-        };
+        let confirmation = self.letters.confirmation(
+            &account.email,
+            account.display_name.as_ref(),
+            &secret,
+            now,
+        )?;
+        let notice = self.letters.already_registered(&account.email)?;
         let registered = Registered {
             id,
             email: account.email.clone(),
@@ -148,11 +202,12 @@ impl Accounts {
             display_name: account.display_name,
             password,
             created_at: now,
-            token,
+            token: self.confirmation_token(&secret, now),
             confirmation,
             notice,
+            allowance: self.allowance(),
         };
-        self.users.register(registration).await?;
+        taken(self.users.register(registration).await?)?;
         Ok(registered)
     }
 
@@ -172,69 +227,25 @@ impl Accounts {
         self.users.user(id).await
     }
 
-    fn confirmation(
-        &self,
-        email: &EmailAddress,
-        name: Option<&DisplayName>,
-        secret: &TokenSecret,
-        now: Timestamp,
-    ) -> Result<NewMessage, RegisterError> {
-        let url = format!(
-            "{}/api/users/confirm?token={}",
-            self.policy.public_url,
-            secret.reveal()
-        );
-        let mut variables = self.variables();
-        variables.insert("confirm_url".into(), url.into());
-        variables.insert(
-            "expires_hours".into(),
-            (self.policy.confirm_expiry.as_secs() / 3600).max(1).into(),
-        );
-        if let Some(name) = name {
-            variables.insert("display_name".into(), name.as_str().into());
+    fn confirmation_token(&self, secret: &TokenSecret, now: Timestamp) -> NewToken {
+        NewToken {
+            purpose: TokenPurpose::ConfirmAccount,
+            hash: secret.hash(),
+            expires_at: later(now, self.policy.confirm_expiry),
         }
-        // A link that no longer works need not be mailed any more.
-        let expires_at = later(now, self.policy.confirm_expiry);
-        self.mail(CONFIRM_ACCOUNT, email, variables, Some(expires_at))
     }
 
-    /// Says nothing that the one who registered again typed in: a stranger must not reach the owner's inbox through it.
-    fn notice(&self, email: &EmailAddress) -> Result<NewMessage, RegisterError> {
-        self.mail(ALREADY_REGISTERED, email, self.variables(), None)
+    fn allowance(&self) -> MailAllowance {
+        MailAllowance {
+            requests: self.policy.mails_per_hour,
+            window: Duration::from_secs(3600),
+        }
     }
+}
 
-    fn variables(&self) -> Variables {
-        let mut variables = Variables::new();
-        variables.insert("product".into(), self.policy.product.clone().into());
-        variables
-    }
-
-    fn mail(
-        &self,
-        template: &str,
-        to: &EmailAddress,
-        variables: Variables,
-        expires_at: Option<Timestamp>,
-    ) -> Result<NewMessage, RegisterError> {
-        let name: TemplateName = template
-            .parse()
-            .expect("the names of account templates are valid");
-        let draft = Draft {
-            owner: self.policy.owner.clone(),
-            stream: self.policy.stream.clone(),
-            from: Some(self.policy.sender.clone()),
-            recipients: Recipients::one(to.clone().into()),
-            reply_to: Vec::new(),
-            content: DraftContent::Template {
-                name,
-                subject: None,
-                variables,
-            },
-            headers: Vec::new(),
-            tags: Vec::new(),
-            metadata: Default::default(),
-            expires_at,
-        };
-        self.desk.determine(draft).map_err(RegisterError::Mail)
+fn taken(requested: Requested) -> Result<(), AccountError> {
+    match requested {
+        Requested::Taken => Ok(()),
+        Requested::Limited { retry_after } => Err(AccountError::Limited { retry_after }),
     }
 }

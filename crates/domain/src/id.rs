@@ -84,6 +84,10 @@ id! {
     /// An account.
     UserId
 }
+id! {
+    /// A log-in, from its first tokens to its end.
+    SessionId
+}
 
 #[cfg(test)]
 mod tests {

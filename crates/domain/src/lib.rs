@@ -20,5 +20,6 @@ pub mod retry_policy;
 pub mod stores;
 pub mod stream;
 pub mod template;
+pub mod throttle;
 pub mod token;
 pub mod user;

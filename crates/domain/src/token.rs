@@ -79,6 +79,8 @@ pub struct TokenHash(pub [u8; 32]);
 pub enum TokenPurpose {
     /// Confirming the address of a new account.
     ConfirmAccount,
+    /// Choosing a new password.
+    ResetPassword,
 }
 
 #[cfg(test)]

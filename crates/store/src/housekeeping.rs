@@ -17,17 +17,27 @@ use crate::{
 #[async_trait]
 impl Housekeeping for Store {
     async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let one_time = Prune {
-            table: "one_time_tokens",
-            column: "expires_at",
+        let mut removed = 0;
+        for table in ["one_time_tokens", "refresh_tokens", "sessions"] {
+            let expired = Prune {
+                table,
+                column: "expires_at",
+                before,
+                limit,
+            };
+            removed += self.writer.write(expired).await?;
+        }
+        Ok(removed)
+    }
+
+    async fn prune_mail_requests(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let requests = Prune {
+            table: "account_mail_requests",
+            column: "at",
             before,
             limit,
         };
-        let refresh = Prune {
-            table: "refresh_tokens",
-            ..one_time
-        };
-        Ok(self.writer.write(one_time).await? + self.writer.write(refresh).await?)
+        Ok(self.writer.write(requests).await?)
     }
 
     async fn prune_idempotency_keys(

@@ -2,15 +2,23 @@
 
 use posthaste_domain::{
     account::{NewAccount, Registered},
+    address::EmailAddress,
     id::UserId,
-    password::Password,
+    password::{Password, PasswordRules},
     token::TokenSecret,
     user::{User, UserStatus},
 };
+use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dto::{address::show_address, fields::Fields, message::time, problems::Problems};
+use crate::dto::{
+    address::show_address,
+    fields::Fields,
+    message::time,
+    problems::{Pointer, Problems},
+    session,
+};
 
 /// Reads what is given to register. What an account's owner is told about a password never holds the password.
 ///
@@ -19,12 +27,12 @@ use crate::dto::{address::show_address, fields::Fields, message::time, problems:
 pub fn read_registration(
     document: Value,
     mut problems: Problems,
-    password_minimum: usize,
+    rules: &PasswordRules,
 ) -> Result<NewAccount, Problems> {
     let mut fields = Fields::of_document(document, &mut problems);
     let email = fields.require("email", &mut problems);
-    let email = email.and_then(|email| email.parse(&mut problems));
-    let password = password(&mut fields, password_minimum, &mut problems);
+    let email: Option<EmailAddress> = email.and_then(|email| email.parse(&mut problems));
+    let password = chosen(&mut fields, rules, email.as_ref(), &mut problems);
     let display_name = fields.take("display_name");
     let display_name = display_name.and_then(|name| name.parse(&mut problems));
     fields.refuse("locale", "locales are not supported", &mut problems);
@@ -53,6 +61,50 @@ pub fn read_confirmation(
     fields.finish(&mut problems);
     match token {
         Some(token) if problems.is_empty() => Ok(token.parse().ok()),
+        _ => Err(problems),
+    }
+}
+
+/// Reads the token of a reset link and the new password, with its place: whose address it is compared with is known only
+/// once the token is looked up.
+///
+/// # Errors
+/// All that is wrong with the document itself.
+pub fn read_reset(
+    document: Value,
+    mut problems: Problems,
+) -> Result<(Option<TokenSecret>, SecretString, Pointer), Problems> {
+    let mut fields = Fields::of_document(document, &mut problems);
+    let token = fields.require("token", &mut problems);
+    let token = token.and_then(|token| token.text(&mut problems));
+    let pointer = fields.pointer("password");
+    let password = fields.require("password", &mut problems);
+    let password = password.and_then(|password| password.text(&mut problems));
+    fields.finish(&mut problems);
+    match (token, password) {
+        (Some(token), Some(password)) if problems.is_empty() => {
+            Ok((token.parse().ok(), password.into(), pointer))
+        }
+        _ => Err(problems),
+    }
+}
+
+/// Reads the present and the new password.
+///
+/// # Errors
+/// All that is wrong.
+pub fn read_change(
+    document: Value,
+    mut problems: Problems,
+    rules: &PasswordRules,
+    email: &EmailAddress,
+) -> Result<(Password, Password), Problems> {
+    let mut fields = Fields::of_document(document, &mut problems);
+    let present = session::present(&mut fields, "current_password", &mut problems);
+    let new = chosen(&mut fields, rules, Some(email), &mut problems);
+    fields.finish(&mut problems);
+    match (present, new) {
+        (Some(present), Some(new)) if problems.is_empty() => Ok((present, new)),
         _ => Err(problems),
     }
 }
@@ -125,10 +177,16 @@ impl UserAnswer {
     }
 }
 
-fn password(fields: &mut Fields, minimum: usize, problems: &mut Problems) -> Option<Password> {
+/// Reads a password that is being chosen.
+fn chosen(
+    fields: &mut Fields,
+    rules: &PasswordRules,
+    email: Option<&EmailAddress>,
+    problems: &mut Problems,
+) -> Option<Password> {
     let field = fields.require("password", problems)?;
     let pointer = field.pointer.clone();
-    let password = Password::parse(&field.text(problems)?, minimum);
+    let password = Password::choose(&field.text(problems)?, rules, email);
     password
         .map_err(|error| problems.invalid(pointer, error.to_string()))
         .ok()

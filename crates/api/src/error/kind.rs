@@ -15,6 +15,14 @@ pub enum ErrorKind {
     RestrictedApiKey,
     /// The key is not valid; whether it ever was is not told.
     InvalidApiKey,
+    /// No such address, or another password.
+    InvalidCredentials,
+    /// An access token that is missing, unknown, expired or ended.
+    InvalidAccessToken,
+    /// A refresh token that is unknown, expired, spent or ended.
+    InvalidRefreshToken,
+    /// The password is right, and the address waits to be confirmed.
+    EmailNotConfirmed,
     /// No such route, or no such thing of this owner.
     NotFound,
     /// The route has other methods.
@@ -33,6 +41,8 @@ pub enum ErrorKind {
     ValidationError,
     /// A one-time token that is unknown, spent or expired.
     InvalidToken,
+    /// As often as is allowed for now.
+    RateLimitExceeded,
     /// A fault of ours.
     ApplicationError,
     /// Not now: overload, a store that does not answer, a request that took too long.
@@ -78,6 +88,26 @@ impl ErrorKind {
                 "The API key does not permit this",
             ),
             Self::InvalidApiKey => (Http::FORBIDDEN, "invalid_api_key", "Invalid API key"),
+            Self::InvalidCredentials => (
+                Http::UNAUTHORIZED,
+                "invalid_credentials",
+                "Wrong address or password",
+            ),
+            Self::InvalidAccessToken => (
+                Http::UNAUTHORIZED,
+                "invalid_access_token",
+                "Invalid access token",
+            ),
+            Self::InvalidRefreshToken => (
+                Http::UNAUTHORIZED,
+                "invalid_refresh_token",
+                "Invalid refresh token",
+            ),
+            Self::EmailNotConfirmed => (
+                Http::FORBIDDEN,
+                "email_not_confirmed",
+                "Address not confirmed",
+            ),
             Self::NotFound => (Http::NOT_FOUND, "not_found", "Not found"),
             Self::MethodNotAllowed => (
                 Http::METHOD_NOT_ALLOWED,
@@ -115,6 +145,11 @@ impl ErrorKind {
                 "Validation failed",
             ),
             Self::InvalidToken => (Http::UNPROCESSABLE_ENTITY, "invalid_token", "Invalid token"),
+            Self::RateLimitExceeded => (
+                Http::TOO_MANY_REQUESTS,
+                "rate_limit_exceeded",
+                "Too many requests",
+            ),
             Self::ApplicationError => (
                 Http::INTERNAL_SERVER_ERROR,
                 "application_error",

@@ -21,9 +21,12 @@ use crate::{
     body::is_form,
     error::{ApiError, ErrorKind},
     middleware::request_id::RequestId,
-    routes::confirm,
+    routes::{confirm, password},
     state::AppState,
 };
+
+/// Where people look, not programs.
+const PAGES: [&str; 2] = [confirm::PATH, password::PATH];
 
 /// Runs the request and writes its error down, if it ended in one.
 pub async fn write(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -97,7 +100,7 @@ fn form(request: &Request) -> Form {
         Method::POST => is_form(request.headers()),
         _ => false,
     };
-    if route == Some(confirm::PATH) && by_a_person {
+    if route.is_some_and(|route| PAGES.contains(&route)) && by_a_person {
         Form::Page
     } else if accepts(request.headers(), "application/json")
         && !accepts(request.headers(), "application/problem+json")

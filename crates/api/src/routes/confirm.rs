@@ -1,23 +1,27 @@
-//! `/api/users/confirm`: the link of the confirmation mail. GET shows a page with a button and changes nothing, because
-//! mail scanners open links; POST spends the token, from that page's form or as JSON.
+//! `/api/users/confirm`: the link of the confirmation mail.
+//!
+//! GET shows a page with a button and changes nothing, because mail scanners open links; POST spends the token, from
+//! that page's form or as JSON. `/resend` mails another link.
 
 use axum::{
     Json,
     body::Body,
-    extract::{Form, FromRequest, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, Request, header::CONTENT_TYPE},
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use posthaste_domain::token::TokenSecret;
 use serde::Deserialize;
 
 use crate::{
-    body::{Received, is_form, require_json},
+    body::{is_form, require_json},
     dto::{
         account::{ConfirmedAnswer, read_confirmation},
         json,
+        session::read_address,
     },
     error::ApiError,
+    routes::form,
     state::AppState,
 };
 
@@ -29,6 +33,14 @@ pub const PATH: &str = "/api/users/confirm";
 #[serde(deny_unknown_fields)]
 pub struct Link {
     token: String,
+}
+
+impl Link {
+    /// The token, if it has the form of one.
+    #[must_use]
+    pub fn token(&self) -> Option<TokenSecret> {
+        self.token.parse().ok()
+    }
 }
 
 /// Tokens are secrets.
@@ -47,7 +59,7 @@ pub async fn page(
     link: Result<Query<Link>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(link) = link.map_err(|_| ApiError::invalid_token())?;
-    let token: TokenSecret = link.token.parse().map_err(|_| ApiError::invalid_token())?;
+    let token = link.token().ok_or_else(ApiError::invalid_token)?;
     Ok(state.pages.confirm(&token))
 }
 
@@ -65,7 +77,8 @@ pub async fn confirm(
     }
     let body = state.bodies.receive_small(&headers, body).await?;
     let token = if is_form(&headers) {
-        form_token(&headers, &body).await
+        let link: Option<Link> = form::read(&headers, &body).await;
+        link.and_then(|link| link.token())
     } else {
         let (document, problems) = json::read(body.bytes())?;
         read_confirmation(document, problems)?
@@ -80,13 +93,19 @@ pub async fn confirm(
     })
 }
 
-async fn form_token(headers: &HeaderMap, body: &Received) -> Option<TokenSecret> {
-    let mut request = Request::post(PATH)
-        .body(Body::from(body.bytes().to_vec()))
-        .ok()?;
-    request
-        .headers_mut()
-        .insert(CONTENT_TYPE, headers.get(CONTENT_TYPE)?.clone());
-    let Form(link) = Form::<Link>::from_request(request, &()).await.ok()?;
-    link.token.parse().ok()
+/// Mails another confirmation link, if the address has an account that waits for it. The answer is the same if not.
+///
+/// # Errors
+/// What is wrong with the request; `rate_limit_exceeded`.
+pub async fn resend(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    require_json(&headers)?;
+    let body = state.bodies.receive_small(&headers, body).await?;
+    let (document, problems) = json::read(body.bytes())?;
+    let email = read_address(document, problems)?;
+    state.parts.accounts.resend_confirmation(email).await?;
+    Ok(StatusCode::ACCEPTED)
 }

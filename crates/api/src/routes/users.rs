@@ -7,10 +7,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
 };
-use posthaste_domain::{account::RegisterError, id::UserId, owner::Scope, password::HashError};
+use posthaste_domain::{id::UserId, owner::Scope};
 
 use crate::{
-    auth::Caller,
+    auth::Viewer,
     body::require_json,
     dto::{
         account::{RegisteredAnswer, UserAnswer, read_registration},
@@ -33,42 +33,33 @@ pub async fn register(
     require_json(&headers)?;
     let body = state.bodies.receive_small(&headers, body).await?;
     let (document, problems) = json::read(body.bytes())?;
-    let account = read_registration(document, problems, state.parts.password_minimum)?;
-    let registered = state
-        .parts
-        .accounts
-        .register(account)
-        .await
-        .map_err(refused)?;
+    let accounts = &state.parts.accounts;
+    let account = read_registration(document, problems, accounts.password_rules())?;
+    let registered = accounts.register(account).await?;
     let location = [(LOCATION, format!("/api/users/{}", registered.id))];
     let answer = Json(RegisteredAnswer::new(&registered));
     Ok((StatusCode::CREATED, location, answer).into_response())
 }
 
-/// Shows an account.
+/// Shows an account to its owner, or to an operator. Another's account is as absent as one that never was.
 ///
 /// # Errors
 /// `not_found`, or why the store did not answer.
 pub async fn show(
     State(state): State<AppState>,
-    caller: Caller,
+    viewer: Viewer,
     id: Id<UserId>,
 ) -> Result<Json<UserAnswer>, ApiError> {
-    caller.owner(Scope::Admin)?;
-    let user = state.parts.accounts.user(id.known()?).await?;
+    let user = match viewer {
+        Viewer::Operator(caller) => {
+            caller.owner(Scope::Admin)?;
+            state.parts.accounts.user(id.known()?).await?
+        }
+        Viewer::Owner(user) => {
+            let own = user.id == id.known()?;
+            Some(user).filter(|_| own)
+        }
+    };
     let user = user.ok_or_else(ApiError::not_found)?;
     Ok(Json(UserAnswer::new(&user)))
-}
-
-fn refused(error: RegisterError) -> ApiError {
-    match error {
-        RegisterError::Store(error) => error.into(),
-        RegisterError::Hash(HashError::Overloaded) => {
-            ApiError::unavailable("too many registrations at once; nothing was stored", 1)
-                .caused_by(error)
-        }
-        RegisterError::Hash(HashError::Failed)
-        | RegisterError::Randomness(_)
-        | RegisterError::Mail(_) => ApiError::internal(error),
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::{body::Body, http::Request};
 use posthaste_domain::{
     password::HashError,
-    stores::{Registration, StoreError},
+    stores::{Registration, Requested, StoreError},
     template::{PinError, VariableProblem},
     user::{User, UserStatus},
 };
@@ -37,7 +37,7 @@ async fn an_account_is_registered_and_its_place_is_told() {
         .once()
         .returning(move |registration| {
             *kept.lock().expect("not poisoned") = Some(registration);
-            Ok(())
+            Ok(Requested::Taken)
         });
     let reply = register(desk, &person()).await.expect(201);
     let registration = seen
@@ -62,7 +62,9 @@ async fn an_account_is_registered_and_its_place_is_told() {
 async fn an_address_that_is_known_gets_the_same_answer() {
     let answer = async || {
         let mut desk = Desk::registering();
-        desk.users.expect_register().returning(|_| Ok(()));
+        desk.users
+            .expect_register()
+            .returning(|_| Ok(Requested::Taken));
         register(desk, &person()).await.expect(201)
     };
     let (first, second) = (answer().await, answer().await);

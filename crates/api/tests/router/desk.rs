@@ -13,14 +13,14 @@ use posthaste_api::{
 };
 use posthaste_composition::Readiness;
 use posthaste_domain::{
-    account::{AccountPolicy, Accounts},
+    account::{AccountParts, AccountPolicy, Accounts},
     clock::{Clock, ManualClock, Timestamp},
     desk::MailDesk,
     key::{ApiKey, KeyRing},
     owner::Scope,
-    password::{MockPasswordHasher, PasswordHash},
+    password::{MockPasswordHasher, PasswordHash, PasswordRules},
     retry_policy::RetryPolicy,
-    stores::{MessageStore, MockMessageStore, MockStoreHealth, MockUserStore},
+    stores::{MessageStore, MockMessageStore, MockSessionStore, MockStoreHealth, MockUserStore},
     stream::{StreamPolicy, Streams},
     template::{MockTemplateCatalog, PinError, PinnedTemplate, TemplateRef, TemplateVersionId},
 };
@@ -37,6 +37,7 @@ pub(crate) const READ_KEY: &str = "re_read";
 pub(crate) struct Desk {
     pub(crate) messages: MockMessageStore,
     pub(crate) users: MockUserStore,
+    pub(crate) sessions: MockSessionStore,
     pub(crate) templates: MockTemplateCatalog,
     pub(crate) hasher: MockPasswordHasher,
     pub(crate) health: MockStoreHealth,
@@ -50,6 +51,7 @@ impl Desk {
         Self {
             messages: MockMessageStore::new(),
             users: MockUserStore::new(),
+            sessions: MockSessionStore::new(),
             templates: MockTemplateCatalog::new(),
             hasher: MockPasswordHasher::new(),
             health: MockStoreHealth::new(),
@@ -82,6 +84,7 @@ impl Desk {
         let Self {
             messages,
             users,
+            sessions,
             templates,
             hasher,
             health,
@@ -92,6 +95,7 @@ impl Desk {
         let rest = Self {
             messages: MockMessageStore::new(),
             users,
+            sessions,
             templates,
             hasher,
             health,
@@ -125,19 +129,28 @@ impl Desk {
             sender: "Posthaste <no-reply@example.com>"
                 .parse()
                 .expect("a mailbox"),
-            product: "Posthaste".into(),
             stream: "transactional".parse().expect("a stream's name"),
             owner: "default".parse().expect("an owner"),
             public_url: "http://localhost:8025".into(),
+            passwords: PasswordRules {
+                minimum: 15,
+                product: "Posthaste".into(),
+            },
             confirm_expiry: Duration::from_secs(86_400),
+            reset_expiry: Duration::from_secs(1800),
+            access_expiry: Duration::from_secs(900),
+            refresh_expiry: Duration::from_secs(30 * 86_400),
+            logins_per_minute: 10,
+            mails_per_hour: 3,
         };
-        let accounts = Accounts::new(
-            Arc::new(self.users),
-            Arc::clone(&mail_desk),
-            Arc::new(self.hasher),
+        let parts = AccountParts {
+            users: Arc::new(self.users),
+            sessions: Arc::new(self.sessions),
+            desk: Arc::clone(&mail_desk),
+            hasher: Arc::new(self.hasher),
             clock,
-            policy,
-        );
+        };
+        let accounts = Accounts::new(parts, policy);
         let readiness = Arc::new(Readiness::starting(Arc::new(self.health)));
         let state = AppState::new(Parts {
             desk: mail_desk,
@@ -145,10 +158,10 @@ impl Desk {
             accounts: Arc::new(accounts),
             keys: keys(),
             readiness: Arc::clone(&readiness),
-            password_minimum: 15,
             default_stream: "transactional".parse().expect("a stream's name"),
             limits: self.limits,
             hosts: self.hosts,
+            trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
         });
         (Api(router(state)), readiness)
     }

@@ -14,6 +14,9 @@ use tracing::info;
 
 use crate::settings;
 
+/// How long a request for an account mail counts: the window of its limit.
+const MAIL_REQUESTS: Duration = Duration::from_secs(3600);
+
 /// The recurring clean-up of tokens, idempotency keys and nodes.
 #[derive(Debug)]
 pub struct CleanUp {
@@ -58,6 +61,11 @@ impl RecurringTask for CleanUp {
         removed(
             "tokens",
             in_steps(limit, &stop, || store.prune_tokens(before, limit)).await?,
+        );
+        let before = self.before(MAIL_REQUESTS);
+        removed(
+            "mail requests",
+            in_steps(limit, &stop, || store.prune_mail_requests(before, limit)).await?,
         );
         let before = self.before(self.settings.idempotency_keys);
         removed(

@@ -1,12 +1,15 @@
 //! What must fit together: rules between sections, and values that follow from others.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{
     Environment, Settings, TransportKind,
     notes::Notes,
     problem::{Code, Problem},
 };
+
+/// Longest life of a link that sets a password: whoever reads the mailbox later must not get in by an old mail.
+const MAX_RESET_EXPIRY: Duration = Duration::from_secs(3600);
 
 impl Settings {
     /// Fills in what follows from other values, and checks what must fit together.
@@ -45,6 +48,20 @@ impl Settings {
                 Code::Conflict,
                 "",
                 "shutdown.finish must be shorter than shutdown.budget",
+            ));
+        }
+        if self.accounts.access_expiry > self.accounts.refresh_expiry {
+            notes.problem(Problem::new(
+                Code::Conflict,
+                "",
+                "accounts.access_expiry must not be longer than accounts.refresh_expiry",
+            ));
+        }
+        if self.accounts.reset_expiry > MAX_RESET_EXPIRY {
+            notes.problem(Problem::new(
+                Code::Conflict,
+                "",
+                "accounts.reset_expiry must not be longer than 1 h",
             ));
         }
         if self.roles.is_empty() {

@@ -3,6 +3,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use posthaste_domain::{
     address::Mailbox,
     owner::{Owner, Scope},
@@ -23,6 +24,7 @@ pub struct Http {
     pub body_limit: u64,
     pub in_flight_limit: u64,
     pub request_timeout: Duration,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Http {
@@ -34,6 +36,11 @@ impl Http {
             body_limit: table.size("body_limit"),
             in_flight_limit: table.size("in_flight_limit"),
             request_timeout: table.duration("request_timeout"),
+            trusted_proxies: table.list(
+                "trusted_proxies",
+                "a list of addresses and networks such as [\"10.0.0.0/8\", \"::1\"]",
+                network,
+            ),
         };
         table.finish();
         http
@@ -49,6 +56,11 @@ pub struct Accounts {
     pub stream: StreamName,
     pub owner: Owner,
     pub confirm_expiry: Duration,
+    pub reset_expiry: Duration,
+    pub access_expiry: Duration,
+    pub refresh_expiry: Duration,
+    pub logins_per_minute: u32,
+    pub mails_per_hour: u32,
     pub password_min_length: usize,
     pub hashing_threads: usize,
     pub hashing_queue: usize,
@@ -70,6 +82,18 @@ impl Accounts {
                 stand_in("default"),
             ),
             confirm_expiry: table.duration("confirm_expiry"),
+            reset_expiry: table.duration("reset_expiry"),
+            access_expiry: table.duration("access_expiry"),
+            refresh_expiry: table.duration("refresh_expiry"),
+            logins_per_minute: table.integer(
+                "logins_per_minute",
+                "an integer from 1 to 1000",
+                1,
+                |n| (1..=1000).contains(n),
+            ),
+            mails_per_hour: table.integer("mails_per_hour", "an integer from 1 to 1000", 1, |n| {
+                (1..=1000).contains(n)
+            }),
             password_min_length: table.integer(
                 "password_min_length",
                 "an integer from 8 to 256",
@@ -338,6 +362,12 @@ impl Log {
         table.finish();
         log
     }
+}
+
+/// A network, or a single address.
+fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(address)
 }
 
 /// `url` as the path of a SQLite file; empty if it is not given.

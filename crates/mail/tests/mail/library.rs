@@ -23,7 +23,7 @@ fn check(files: &[(&str, &str)], expected: &[&str]) {
 fn the_shipped_templates_are_sound_and_declare_nothing_in_vain() {
     let loaded = Library::load(&Source::shipped());
     assert_eq!((loaded.broken, loaded.warnings), (Vec::new(), Vec::new()));
-    assert_eq!(loaded.library.len(), 3);
+    assert_eq!(loaded.library.len(), 6);
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn an_own_template_takes_the_place_of_a_shipped_one_whole() {
         ("notice/samples/default.json", "{}"),
     ]);
     let library = Library::load_strict(&own.or(Source::shipped())).unwrap();
-    assert_eq!(library.len(), 3);
+    assert_eq!(library.len(), 6);
     let mine = library
         .versions()
         .into_iter()

@@ -51,11 +51,12 @@ impl Word for UserStatus {
 }
 
 impl Word for TokenPurpose {
-    const ALL: &'static [Self] = &[Self::ConfirmAccount];
+    const ALL: &'static [Self] = &[Self::ConfirmAccount, Self::ResetPassword];
 
     fn word(self) -> &'static str {
         match self {
             Self::ConfirmAccount => "confirm_account",
+            Self::ResetPassword => "reset_password",
         }
     }
 }

@@ -6,7 +6,9 @@ use posthaste_domain::{
     clock::{Clock, later},
     id::UserId,
     password::PasswordHash,
-    stores::{MessageStore, NewToken, Registration, UserStore},
+    stores::{
+        LinkRequest, MailAllowance, MessageStore, NewToken, Registration, Requested, UserStore,
+    },
     token::{TokenPurpose, TokenSecret},
     user::UserStatus,
 };
@@ -14,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{Bench, owner};
 
-fn registration(bench: &Bench, email: &str) -> (Registration, TokenSecret) {
+pub(crate) fn registration(bench: &Bench, email: &str) -> (Registration, TokenSecret) {
     let secret = TokenSecret::generate().expect("random bytes");
     let now = bench.clock.now();
     let registration = Registration {
@@ -30,6 +32,10 @@ fn registration(bench: &Bench, email: &str) -> (Registration, TokenSecret) {
         },
         confirmation: bench.message(&[email]),
         notice: bench.message(&[email]),
+        allowance: MailAllowance {
+            requests: 100,
+            window: Duration::from_secs(3600),
+        },
     };
     (registration, secret)
 }
@@ -43,7 +49,10 @@ async fn a_registration_stores_account_token_and_mail_together() {
         registration.confirmation.id,
         registration.notice.id,
     );
-    bench.store.register(registration).await.unwrap();
+    assert_eq!(
+        bench.store.register(registration).await.unwrap(),
+        Requested::Taken
+    );
     let user = bench.store.user(id).await.unwrap().unwrap();
     assert_eq!(
         (user.email.expose(), user.status),
@@ -173,4 +182,91 @@ async fn a_token_works_once_and_before_its_expiry() {
             .unwrap(),
         None
     );
+}
+
+/// S16. Every request counts, whoever makes it and whether or not the address has an account; the refused ones do not.
+#[tokio::test]
+async fn an_address_sees_as_many_mail_requests_in_an_hour_as_are_allowed() {
+    let bench = Bench::new().await;
+    let ask = async |email: &str| {
+        let (mut registration, _) = registration(&bench, email);
+        registration.allowance.requests = 3;
+        bench.store.register(registration).await.unwrap()
+    };
+    for minute in [0, 10, 20] {
+        assert_eq!(
+            ask("ada@example.com").await,
+            Requested::Taken,
+            "minute {minute}"
+        );
+        bench.clock.advance(Duration::from_secs(600));
+    }
+    for _ in 0..3 {
+        let retry_after = Duration::from_secs(1800);
+        let limited = Requested::Limited { retry_after };
+        assert_eq!(ask("ADA@Example.com").await, limited);
+    }
+    assert_eq!(ask("bob@example.com").await, Requested::Taken);
+    bench.clock.advance(Duration::from_secs(1800));
+    assert_eq!(ask("ada@example.com").await, Requested::Taken);
+    assert!(matches!(
+        ask("ada@example.com").await,
+        Requested::Limited { .. }
+    ));
+}
+
+#[tokio::test]
+async fn a_link_is_stored_for_an_account_that_it_is_for_and_for_nobody_else() {
+    let bench = Bench::new().await;
+    let (account, confirms) = registration(&bench, "Ada@example.com");
+    let id = account.id;
+    bench.store.register(account).await.unwrap();
+    let ask = async |email: &str, purpose| {
+        let secret = TokenSecret::generate().expect("random bytes");
+        let mail = bench.message(&[email]);
+        let mail_id = mail.id;
+        let request = LinkRequest {
+            email: email.parse().expect("a valid address"),
+            token: NewToken {
+                purpose,
+                hash: secret.hash(),
+                expires_at: later(bench.clock.now(), Duration::from_secs(1800)),
+            },
+            mail,
+            at: bench.clock.now(),
+            allowance: MailAllowance {
+                requests: 100,
+                window: Duration::from_secs(3600),
+            },
+        };
+        let requested = bench.store.request_link(request).await.unwrap();
+        assert_eq!(requested, Requested::Taken);
+        let mailed = bench.store.message(&owner(), mail_id).await.unwrap();
+        (secret, mailed.is_some())
+    };
+    let holder = async |secret: &TokenSecret, purpose| {
+        let now = bench.clock.now();
+        let holder = bench.store.holder(secret.hash(), purpose, now).await;
+        holder.unwrap().map(|user| user.id)
+    };
+    let (confirm, reset) = (TokenPurpose::ConfirmAccount, TokenPurpose::ResetPassword);
+
+    let (again, mailed) = ask("ada@EXAMPLE.com", confirm).await;
+    assert!(mailed, "the account waits for it");
+    assert_eq!(holder(&again, confirm).await, Some(id));
+    assert_eq!(holder(&again, reset).await, None, "for its purpose only");
+    let (link, mailed) = ask("ada@example.com", reset).await;
+    assert!(mailed);
+    assert_eq!(holder(&link, reset).await, Some(id));
+    let (nobodys, mailed) = ask("bob@example.com", reset).await;
+    assert!(!mailed);
+    assert_eq!(holder(&nobodys, reset).await, None);
+
+    let now = bench.clock.now();
+    bench.store.confirm(confirms.hash(), now).await.unwrap();
+    let (late, mailed) = ask("ada@example.com", confirm).await;
+    assert!(!mailed, "an active account has nothing to confirm");
+    assert_eq!(holder(&late, confirm).await, None);
+    bench.clock.advance(Duration::from_secs(1800));
+    assert_eq!(holder(&link, reset).await, None, "expired");
 }

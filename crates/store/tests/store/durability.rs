@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthaste_domain::{clock::ManualClock, stores::MessageStore};
-use posthaste_migrations::Migrator;
+use posthaste_migrations::{Migrator, MigratorTrait};
 use posthaste_queue::{BootId, Queue};
 use posthaste_store::{Migrate, OpenError, Store};
 
@@ -61,7 +61,11 @@ async fn pending_migrations_are_refused_where_they_are_not_wanted() {
         posthaste_domain::clock::Timestamp::UNIX_EPOCH,
     ));
     let refused = Store::open::<Migrator>(config(folder.path()), clock, Migrate::Refuse).await;
-    assert!(matches!(refused, Err(OpenError::Pending(3))), "{refused:?}");
+    let all = Migrator::migrations().len();
+    assert!(
+        matches!(refused, Err(OpenError::Pending(pending)) if pending == all),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use posthaste_domain::{
-    clock::Clock,
+    clock::{Clock, later},
+    id::SessionId,
     idempotency::Idempotency,
-    stores::{Housekeeping, MessageStore},
+    password::PasswordHash,
+    stores::{Housekeeping, MessageStore, NewSession, NewTokens, SessionStore, UserStore},
+    token::TokenSecret,
 };
 use posthaste_queue::{BootId, Queue};
 
-use crate::support::Bench;
+use crate::{accounts::registration, support::Bench};
 
 #[tokio::test]
 async fn old_keys_and_nodes_that_left_are_removed_in_bounded_steps() {
@@ -53,4 +56,39 @@ async fn old_keys_and_nodes_that_left_are_removed_in_bounded_steps() {
         "a node that has not left stays"
     );
     assert_eq!(bench.store.prune_tokens(later, 9).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn tokens_sessions_and_counted_requests_are_removed_once_their_time_is_over() {
+    let bench = Bench::new().await;
+    let (registration, confirms) = registration(&bench, "ada@example.com");
+    let user = registration.id;
+    bench.store.register(registration).await.unwrap();
+    let now = bench.clock.now();
+    bench.store.confirm(confirms.hash(), now).await.unwrap();
+    let secret = || TokenSecret::generate().expect("random bytes").hash();
+    let session = NewSession {
+        id: SessionId::new(now),
+        user,
+        password: PasswordHash::from_phc("$argon2id$…".into()),
+        tokens: NewTokens {
+            access: secret(),
+            access_expires_at: later(now, Duration::from_secs(60)),
+            refresh: secret(),
+            refresh_expires_at: later(now, Duration::from_secs(7200)),
+        },
+        at: now,
+    };
+    assert!(bench.store.open(session).await.unwrap());
+    let prune = async |hours: u64| {
+        let before = later(now, Duration::from_secs(hours * 3600));
+        let tokens = bench.store.prune_tokens(before, 100).await.unwrap();
+        let requests = bench.store.prune_mail_requests(before, 100).await.unwrap();
+        (tokens, requests)
+    };
+    assert_eq!(prune(0).await, (0, 0));
+    // The confirmation token lives for an hour here, the refresh token and its session for two.
+    assert_eq!(prune(2).await, (1, 1));
+    assert_eq!(prune(3).await, (2, 0));
+    assert!(bench.store.user(user).await.unwrap().is_some());
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod contract;
 mod durability;
 mod housekeeping;
+mod sessions;
 mod settling;
 mod support;
 mod writer;

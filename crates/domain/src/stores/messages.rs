@@ -1,0 +1,119 @@
+//! Messages and their deliveries, as they are stored and read back.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::{
+    address::EmailAddress,
+    clock::Timestamp,
+    delivery::{AttemptRun, DeliveryState, Reply},
+    id::{DeliveryId, MessageId},
+    idempotency::Idempotency,
+    message::NewMessage,
+    owner::Owner,
+    stores::StoreError,
+};
+
+/// How a submit ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// Stored now.
+    Stored,
+    /// The same request was accepted before, as this message.
+    Replayed(MessageId),
+    /// The key was used before for another request.
+    KeyReused,
+}
+
+/// A message as read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredMessage {
+    /// What was accepted.
+    pub message: NewMessage,
+    /// Whether a worker holds its job now.
+    pub leased: bool,
+    /// The states of its deliveries, in the order of the recipients.
+    pub states: Vec<DeliveryState>,
+}
+
+/// A delivery as read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The envelope recipient.
+    pub recipient: EmailAddress,
+    /// Its state.
+    pub state: DeliveryState,
+    /// Attempts made.
+    pub tries: u32,
+    /// When it will be tried again, while it is open.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The attempts, oldest first.
+    pub attempts: Vec<StoredAttempt>,
+}
+
+/// An attempt as read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredAttempt {
+    /// The run it was part of.
+    pub run: AttemptRun,
+    /// How it ended for this recipient.
+    pub reply: Reply,
+    /// Whether it was reported by a worker that had lost the job meanwhile: it explains a second copy and changed
+    /// nothing.
+    pub stale: bool,
+}
+
+/// A message on its way out, with the deliveries that are still open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutgoingMessage {
+    /// What to send.
+    pub message: NewMessage,
+    /// To whom; empty when nothing is left to do.
+    pub open: Vec<OpenDelivery>,
+}
+
+/// A delivery that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The envelope recipient.
+    pub recipient: EmailAddress,
+    /// Its state.
+    pub state: DeliveryState,
+    /// Attempts made so far.
+    pub tries: u32,
+}
+
+/// Messages and their deliveries.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait MessageStore: Debug + Send + Sync + 'static {
+    /// Stores message, deliveries, the job that sends it and the idempotency key, all or nothing. When this returns
+    /// `Ok(Accepted::Stored)`, all of it is on disk.
+    async fn accept(
+        &self,
+        message: NewMessage,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Accepted, StoreError>;
+
+    /// A message of this owner; another owner's is as absent as one that never was.
+    async fn message(
+        &self,
+        owner: &Owner,
+        id: MessageId,
+    ) -> Result<Option<StoredMessage>, StoreError>;
+
+    /// The deliveries of a message of this owner, in the order of its recipients.
+    async fn deliveries(
+        &self,
+        owner: &Owner,
+        id: MessageId,
+    ) -> Result<Option<Vec<StoredDelivery>>, StoreError>;
+
+    /// What a worker needs to send a message.
+    async fn outgoing(&self, id: MessageId) -> Result<Option<OutgoingMessage>, StoreError>;
+}

@@ -1,0 +1,54 @@
+//! What keeps a store in order: template versions, clean-up, and whether it answers.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::{
+    clock::Timestamp,
+    stores::StoreError,
+    template::{TemplateVersion, TemplateVersionId},
+};
+
+/// Template versions, by content.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait TemplateVersions: Debug + Send + Sync + 'static {
+    /// Stores what is not there yet; a version that is there is never changed.
+    async fn keep(&self, versions: Vec<TemplateVersion>) -> Result<(), StoreError>;
+
+    /// A version by its content address.
+    async fn version(&self, id: &TemplateVersionId) -> Result<Option<TemplateVersion>, StoreError>;
+}
+
+/// Rows that have served their time. Each call removes at most `limit` rows in one short transaction and says how many.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait Housekeeping: Debug + Send + Sync + 'static {
+    /// One-time tokens, refresh tokens and sessions that expired before `before`.
+    async fn prune_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// What was remembered of account mails asked for before `before`.
+    async fn prune_mail_requests(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Idempotency keys made before `before`.
+    async fn prune_idempotency_keys(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+
+    /// Nodes that have left, and did so before `before`.
+    async fn prune_nodes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Whether the store can be used right now.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait StoreHealth: Debug + Send + Sync + 'static {
+    /// Asks the database for an answer.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is none.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
