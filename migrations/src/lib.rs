@@ -15,6 +15,7 @@ mod m0001_accounts;
 mod m0002_messages;
 mod m0003_queue;
 mod m0004_sessions;
+mod m0005_sealed;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_messages::Migration),
             Box::new(m0003_queue::Migration),
             Box::new(m0004_sessions::Migration),
+            Box::new(m0005_sealed::Migration),
         ]
     }
 }

@@ -5,6 +5,7 @@ mod command_line;
 mod delivery;
 mod peers;
 mod refusals;
+mod sessions;
 mod stopping;
 mod submitting;
 

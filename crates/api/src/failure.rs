@@ -2,7 +2,9 @@
 
 use std::{fmt, net::SocketAddr};
 
-use posthaste_composition::{ComposeError, OpenError, settings::Problem};
+use posthaste_composition::{
+    ComposeError, OpenError, secret_key::SecretKeyError, settings::Problem,
+};
 use posthaste_host::HostError;
 
 /// Settings cannot be used.
@@ -53,6 +55,7 @@ impl Failure {
                 | ComposeError::Transport { .. }
                 | ComposeError::CleanUp(_) => BAD_SETTINGS,
                 ComposeError::DataDir { .. }
+                | ComposeError::SecretKey(_)
                 | ComposeError::Open(_)
                 | ComposeError::TemplateVersions(_)
                 | ComposeError::Folder { .. }
@@ -71,7 +74,9 @@ impl Failure {
             Self::Compose(error) => match error {
                 ComposeError::Open(OpenError::InUse(_)) => "E0201",
                 ComposeError::DataDir { .. }
+                | ComposeError::SecretKey(SecretKeyError::Io { .. })
                 | ComposeError::Open(OpenError::NotWritable { .. }) => "E0202",
+                ComposeError::SecretKey(SecretKeyError::Invalid(_)) => "E0207",
                 ComposeError::Open(OpenError::Pending(_)) => "E0203",
                 ComposeError::Open(OpenError::TooNew(_)) => "E0204",
                 ComposeError::Open(OpenError::NotDurable { .. }) => "E0205",
@@ -101,8 +106,13 @@ impl Failure {
                 "one process serves a SQLite file; stop the other one, or give this one another data_dir".to_owned()
             }
             Self::Compose(
-                ComposeError::Open(OpenError::NotWritable { .. }) | ComposeError::DataDir { .. },
+                ComposeError::Open(OpenError::NotWritable { .. })
+                | ComposeError::DataDir { .. }
+                | ComposeError::SecretKey(SecretKeyError::Io { .. }),
             ) => "give this user the right to write there, or set data_dir to another folder".to_owned(),
+            Self::Compose(ComposeError::SecretKey(SecretKeyError::Invalid(_))) => {
+                "put the right key back; without it, account mails that wait cannot be sent".to_owned()
+            }
             Self::Compose(ComposeError::Open(OpenError::Pending(_))) => "posthaste db migrate".to_owned(),
             Self::Compose(ComposeError::Open(OpenError::TooNew(_))) => {
                 "run the release that made this schema, or a later one".to_owned()

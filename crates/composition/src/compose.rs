@@ -38,6 +38,7 @@ use crate::{
     password::{Argon2Pool, PoolError},
     readiness::Readiness,
     scopes::{JobScopes, Services},
+    secret_key::{self, SecretKeyError},
     settings::{Role, Settings},
 };
 
@@ -52,6 +53,9 @@ pub enum ComposeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file with the key of stored secrets.
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
     /// The database.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -250,6 +254,10 @@ async fn open_store(
                 source,
             })?;
     }
+    let sealing_key = match &database.secret_key {
+        Some(key) => key.clone(),
+        None => secret_key::kept_in(&settings.data_dir)?,
+    };
     let config = StoreConfig {
         path: database.path.clone(),
         busy_timeout: database.busy_timeout,
@@ -258,6 +266,7 @@ async fn open_store(
         intake_bytes: usize::try_from(database.intake_bytes).unwrap_or(usize::MAX),
         batch: database.batch,
         checkpoint_above: database.checkpoint_above,
+        sealing_key,
         disk_floor: database.disk_floor,
     };
     let (store, opened) = Store::open::<Migrator>(config, Arc::clone(clock), migrate).await?;

@@ -7,6 +7,7 @@ pub mod password;
 pub mod readiness;
 pub mod scope;
 pub mod scopes;
+pub mod secret_key;
 pub mod settings;
 pub mod telemetry;
 

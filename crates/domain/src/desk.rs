@@ -160,13 +160,14 @@ impl MailDesk {
         content: DraftContent,
         problems: &mut Vec<DraftProblem>,
     ) -> (Option<Content>, Defaults) {
-        let (name, subject, variables) = match content {
+        let (name, subject, variables, at_rest) = match content {
             DraftContent::Inline(content) => return (Some(content), Defaults::of(None, None)),
             DraftContent::Template {
                 name,
                 subject,
                 variables,
-            } => (name, subject, variables),
+                at_rest,
+            } => (name, subject, variables, at_rest),
         };
         match self.templates.pin(&name, &variables) {
             Ok(pinned) => {
@@ -174,6 +175,7 @@ impl MailDesk {
                     template: pinned.reference,
                     subject,
                     variables,
+                    at_rest,
                 };
                 (Some(content), Defaults::of(pinned.from, pinned.reply_to))
             }

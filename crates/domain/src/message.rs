@@ -8,6 +8,6 @@ mod part;
 pub use message_id::{InternetMessageId, InvalidMessageId};
 pub use new_message::{Draft, DraftContent, MAX_RECIPIENTS, NewDelivery, NewMessage, Recipients};
 pub use part::{
-    Content, ExtraHeader, InvalidHeader, InvalidSubject, InvalidTag, MAX_HEADER_VALUE, MAX_SUBJECT,
-    Subject, Tag, Variables,
+    AtRest, Content, ExtraHeader, InvalidHeader, InvalidSubject, InvalidTag, MAX_HEADER_VALUE,
+    MAX_SUBJECT, Subject, Tag, Variables,
 };

@@ -119,6 +119,7 @@ impl Renderer {
                 template,
                 subject,
                 variables,
+                at_rest: _,
             } => {
                 let compiled = self.compiled(template).await?;
                 let (subject, variables) = (subject.clone(), variables.clone());

@@ -126,7 +126,7 @@ pub(crate) async fn insert(unit: &mut Unit<'_>, messages: &[&NewMessage]) -> Res
         messages::Entity::insert_many(messages.iter().map(|m| message_row(m)))
             .exec_without_returning(unit.txn)
             .await?;
-        message_bodies::Entity::insert_many(messages.iter().map(|m| body_row(m)))
+        message_bodies::Entity::insert_many(messages.iter().map(|m| body_row(m, unit.sealer)))
             .exec_without_returning(unit.txn)
             .await?;
         let jobs = messages

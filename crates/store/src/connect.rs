@@ -19,6 +19,7 @@ use sea_orm_migration::MigratorTrait;
 use crate::{
     lock::{FileLock, LockError},
     queue,
+    seal::{Sealer, SealingKey},
     writer::{Limits, Writer},
 };
 
@@ -39,6 +40,8 @@ pub struct StoreConfig {
     pub batch: usize,
     /// Size of the write-ahead log above which it is written back and emptied, in bytes.
     pub checkpoint_above: u64,
+    /// Encrypts what must not be read out of a copy of the database.
+    pub sealing_key: SealingKey,
     /// Free space on the disk below which submits are refused, in bytes; ends of jobs are still written.
     pub disk_floor: u64,
 }
@@ -107,6 +110,7 @@ pub struct Store {
     pub(crate) reader: DatabaseConnection,
     pub(crate) writer: Writer,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sealer: Arc<Sealer>,
     pub(crate) handover: Arc<OnceLock<Arc<Handover>>>,
     _lock: FileLock,
 }
@@ -136,11 +140,13 @@ impl Store {
         let reader = connector.readers(config.read_connections).await?;
         let handover = Arc::new(OnceLock::new());
         let limits = Limits::from(&config);
+        let sealer = Arc::new(Sealer::new(&config.sealing_key));
         let writer = Writer::start(
             connector,
             connection,
             limits,
             Arc::clone(&clock),
+            Arc::clone(&sealer),
             Arc::clone(&handover),
         );
         Ok((
@@ -148,6 +154,7 @@ impl Store {
                 reader,
                 writer,
                 clock,
+                sealer,
                 handover,
                 _lock: lock,
             },

@@ -18,6 +18,7 @@ mod mail_requests;
 mod messages;
 mod password;
 mod queue;
+mod seal;
 mod sessions;
 mod settle;
 mod templates;
@@ -26,3 +27,4 @@ mod writer;
 
 pub use connect::{Migrate, OpenError, Opened, Store, StoreConfig};
 pub use queue::SendEmail;
+pub use seal::{InvalidSealingKey, SealingKey};

@@ -146,7 +146,7 @@ impl Store {
             .map_err(read_failed)?;
         let body = body.ok_or_else(|| unreadable("message_bodies"))?;
         let rows = self.delivery_rows(id).await?;
-        let message = convert::message::message(row, body, &rows)?;
+        let message = convert::message::message(row, body, &rows, &self.sealer)?;
         Ok(Some((message, rows)))
     }
 

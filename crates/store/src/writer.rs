@@ -37,6 +37,7 @@ pub(crate) use self::failure::Failure;
 use crate::{
     accept::Accept,
     connect::{Connector, StoreConfig},
+    seal::Sealer,
     settle::Settle,
 };
 
@@ -71,6 +72,7 @@ impl From<&StoreConfig> for Limits {
 pub(crate) struct Unit<'a> {
     pub(crate) txn: &'a DatabaseTransaction,
     pub(crate) now: Timestamp,
+    pub(crate) sealer: &'a Sealer,
     handover: Option<&'a Arc<Handover>>,
     handed: Vec<(Reservation, ClaimedJob)>,
     /// Leases given out in this transaction.
@@ -157,12 +159,13 @@ impl Writer {
         connection: DatabaseConnection,
         limits: Limits,
         clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
         handover: Arc<OnceLock<Arc<Handover>>>,
     ) -> Self {
         let (urgent, urgent_commands) = mpsc::channel(URGENT_CAPACITY);
         let (intake, intake_commands) = mpsc::channel(limits.commands);
         let (alive, ended) = watch::channel(());
-        let mut batcher = Batcher::new(connector, connection, limits, clock, handover);
+        let mut batcher = Batcher::new(connector, connection, limits, clock, sealer, handover);
         let mut task = JoinSet::new();
         task.spawn(async move {
             batcher.run(urgent_commands, intake_commands).await;

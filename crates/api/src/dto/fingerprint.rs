@@ -63,6 +63,7 @@ impl Parts {
                 name,
                 subject,
                 variables,
+                at_rest: _,
             } => {
                 self.add("template", name.as_str());
                 self.add_subject(subject.as_ref());
@@ -93,6 +94,7 @@ impl Parts {
                 template,
                 subject,
                 variables,
+                at_rest: _,
             } => {
                 self.add("version", template.version.as_str());
                 self.add_subject(subject.as_ref());

@@ -30,7 +30,7 @@ async fn submit_form(api: &Api, body: String) -> Reply {
     let form = Request::post(RESET)
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(Body::from(body))
-        .unwrap();
+        .expect("a request");
     api.send(form).await
 }
 

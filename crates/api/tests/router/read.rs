@@ -6,7 +6,7 @@ use axum::body::Body;
 use posthaste_domain::{
     delivery::{AttemptRun, BodyHash, Class, DeliveryState, Reply, Stage},
     id::{DeliveryId, MessageId},
-    message::{Content, ExtraHeader, InternetMessageId, NewMessage, Recipients, Tag},
+    message::{AtRest, Content, ExtraHeader, InternetMessageId, NewMessage, Recipients, Tag},
     stores::{StoreError, StoredAttempt, StoredDelivery, StoredMessage},
 };
 use serde_json::{Value, json};
@@ -114,6 +114,7 @@ async fn a_message_by_a_template_names_its_version() {
         template: pinned("welcome").reference,
         subject: None,
         variables: Default::default(),
+        at_rest: AtRest::Plain,
     };
     message.tags = vec![Tag::new("category", "order").unwrap()];
     let shown = shown(message, vec![DeliveryState::Queued], Vec::new()).await;

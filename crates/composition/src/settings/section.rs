@@ -10,6 +10,7 @@ use posthaste_domain::{
     retry_policy::RetryPolicy,
     stream::StreamName,
 };
+use posthaste_store::SealingKey;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
@@ -155,6 +156,7 @@ impl SeededKey {
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Database {
     pub path: PathBuf,
+    pub secret_key: Option<SealingKey>,
     pub busy_timeout: Duration,
     pub read_connections: u32,
     pub intake_commands: usize,
@@ -169,6 +171,7 @@ impl Database {
     pub(super) fn read(mut table: Reader<'_>) -> Self {
         let database = Self {
             path: sqlite_path(&mut table),
+            secret_key: sealing_key(&mut table),
             busy_timeout: table.duration("busy_timeout"),
             read_connections: table.integer(
                 "read_connections",
@@ -392,6 +395,16 @@ fn sqlite_path(table: &mut Reader<'_>) -> PathBuf {
         _ => table.conflict(&place, "url", "expected sqlite:PATH"),
     }
     PathBuf::new()
+}
+
+fn sealing_key(table: &mut Reader<'_>) -> Option<SealingKey> {
+    let place = table.place("secret_key");
+    let text = table.secret("secret_key")?;
+    let key = text.expose_secret().parse();
+    if key.is_err() {
+        table.conflict(&place, "secret_key", "expected 64 hexadecimal digits");
+    }
+    key.ok()
 }
 
 /// A value to go on with after a problem was noted.

@@ -8,7 +8,7 @@ use crate::{
     address::EmailAddress,
     clock::{Timestamp, later},
     desk::MailDesk,
-    message::{Draft, DraftContent, NewMessage, Recipients, Variables},
+    message::{AtRest, Draft, DraftContent, NewMessage, Recipients, Variables},
     template::TemplateName,
     token::TokenSecret,
     user::DisplayName,
@@ -131,6 +131,8 @@ impl Letters {
                 name,
                 subject: None,
                 variables,
+                // Links open accounts.
+                at_rest: AtRest::Sealed,
             },
             headers: Vec::new(),
             tags: Vec::new(),

@@ -6,7 +6,7 @@ use crate::{
     address::{EmailAddress, Mailbox},
     clock::Timestamp,
     id::{DeliveryId, MessageId},
-    message::{Content, ExtraHeader, InternetMessageId, Subject, Tag, Variables},
+    message::{AtRest, Content, ExtraHeader, InternetMessageId, Subject, Tag, Variables},
     owner::Owner,
     stream::StreamName,
     template::TemplateName,
@@ -94,6 +94,8 @@ pub enum DraftContent {
         subject: Option<Subject>,
         /// The data.
         variables: Variables,
+        /// How the data is kept.
+        at_rest: AtRest,
     },
 }
 

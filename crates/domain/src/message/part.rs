@@ -207,7 +207,19 @@ pub enum Content {
         subject: Option<Subject>,
         /// The data.
         variables: Variables,
+        /// How the data is kept.
+        at_rest: AtRest,
     },
+}
+
+/// How the data of a template is kept until the mail is sent, and after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AtRest {
+    /// As it is.
+    #[default]
+    Plain,
+    /// Encrypted: it holds something that opens an account, and whoever copies the database must not have it.
+    Sealed,
 }
 
 /// Bodies and data are personal: only their sizes are shown.

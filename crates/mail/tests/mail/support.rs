@@ -11,7 +11,7 @@ use posthaste_domain::{
     clock::{ManualClock, Timestamp, later},
     delivery::DeliveryState,
     id::{DeliveryId, MessageId},
-    message::{Content, InternetMessageId, NewDelivery, NewMessage, Recipients, Variables},
+    message::{AtRest, Content, InternetMessageId, NewDelivery, NewMessage, Recipients, Variables},
     stores::{OpenDelivery, OutgoingMessage, StoreError, TemplateVersions},
     template::{TemplateCatalog, TemplateVersion, TemplateVersionId},
 };
@@ -107,6 +107,7 @@ pub(crate) fn by_template(library: &Library, data: &Value) -> Content {
         template: pinned.reference,
         subject: None,
         variables,
+        at_rest: AtRest::Plain,
     }
 }
 

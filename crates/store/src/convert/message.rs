@@ -6,7 +6,7 @@ use posthaste_domain::{
     address::{EmailAddress, Mailbox},
     clock::Timestamp,
     id::{DeliveryId, MessageId},
-    message::{Content, ExtraHeader, NewDelivery, NewMessage, Recipients, Tag, Variables},
+    message::{AtRest, Content, ExtraHeader, NewDelivery, NewMessage, Recipients, Tag, Variables},
     stores::StoreError,
     template::TemplateRef,
 };
@@ -17,6 +17,7 @@ use super::{micros, read, timestamp, unreadable};
 use crate::{
     convert::word::Word,
     entity::{deliveries, message_bodies, messages},
+    seal::Sealer,
 };
 
 /// A mailbox in JSON.
@@ -78,17 +79,30 @@ pub(crate) fn message_row(message: &NewMessage) -> messages::ActiveModel {
     }
 }
 
-pub(crate) fn body_row(message: &NewMessage) -> message_bodies::ActiveModel {
-    let (html, text, variables) = match &message.content {
-        Content::Inline { html, text, .. } => (html.clone(), text.clone(), None),
-        Content::Template { variables, .. } => (None, None, Some(json(variables))),
+pub(crate) fn body_row(message: &NewMessage, sealer: &Sealer) -> message_bodies::ActiveModel {
+    let id = message.id.as_uuid();
+    let mut row = message_bodies::ActiveModel {
+        message_id: Set(id),
+        html: Set(None),
+        text: Set(None),
+        variables: Set(None),
+        sealed: Set(None),
     };
-    message_bodies::ActiveModel {
-        message_id: Set(message.id.as_uuid()),
-        html: Set(html),
-        text: Set(text),
-        variables: Set(variables),
+    match &message.content {
+        Content::Inline { html, text, .. } => {
+            row.html = Set(html.clone());
+            row.text = Set(text.clone());
+        }
+        Content::Template {
+            variables, at_rest, ..
+        } => match at_rest {
+            AtRest::Plain => row.variables = Set(Some(json(variables))),
+            AtRest::Sealed => {
+                row.sealed = Set(Some(sealer.seal(id.as_bytes(), json(variables).into())));
+            }
+        },
     }
+    row
 }
 
 pub(crate) fn delivery_rows(message: &NewMessage) -> impl Iterator<Item = deliveries::ActiveModel> {
@@ -113,6 +127,7 @@ pub(crate) fn message(
     row: messages::Model,
     body: message_bodies::Model,
     deliveries: &[deliveries::Model],
+    sealer: &Sealer,
 ) -> Result<NewMessage, StoreError> {
     let recipients: StoredRecipients = from_json("messages.recipients", &row.recipients)?;
     let headers: Vec<(String, String)> = from_json("messages.headers", &row.headers)?;
@@ -154,6 +169,7 @@ pub(crate) fn message(
             row.subject,
             row.template_name.zip(row.template_version),
             body,
+            sealer,
         )?,
     })
 }
@@ -162,6 +178,7 @@ fn content(
     subject: Option<String>,
     template: Option<(String, String)>,
     body: message_bodies::Model,
+    sealer: &Sealer,
 ) -> Result<Content, StoreError> {
     let subject = subject
         .map(|subject| read("messages.subject", &subject))
@@ -178,14 +195,23 @@ fn content(
         name: read("messages.template_name", &name)?,
         version: read("messages.template_version", &version)?,
     };
-    let variables = body
-        .variables
-        .ok_or_else(|| unreadable("message_bodies.variables"))?;
+    let (variables, at_rest) = match (body.variables, body.sealed) {
+        (Some(plain), None) => (plain, AtRest::Plain),
+        (None, Some(sealed)) => {
+            let opened = sealer.open(body.message_id.as_bytes(), sealed);
+            let opened = opened.and_then(|bytes| String::from_utf8(bytes).ok());
+            // Sealed by another key, or touched.
+            let opened = opened.ok_or_else(|| unreadable("message_bodies.sealed"))?;
+            (opened, AtRest::Sealed)
+        }
+        _ => return Err(unreadable("message_bodies.variables")),
+    };
     let variables: Variables = from_json("message_bodies.variables", &variables)?;
     Ok(Content::Template {
         template,
         subject,
         variables,
+        at_rest,
     })
 }
 

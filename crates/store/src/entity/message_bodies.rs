@@ -10,6 +10,7 @@ pub(crate) struct Model {
     pub(crate) html: Option<String>,
     pub(crate) text: Option<String>,
     pub(crate) variables: Option<String>,
+    pub(crate) sealed: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

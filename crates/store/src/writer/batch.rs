@@ -19,7 +19,8 @@ use super::{
     failure::{Failure, is_of_one_command},
 };
 use crate::{
-    accept::AcceptGroup, connect::Connector, queue::sqlite::end_leases, settle::SettleGroup,
+    accept::AcceptGroup, connect::Connector, queue::sqlite::end_leases, seal::Sealer,
+    settle::SettleGroup,
 };
 
 /// How often the free space of the disk is looked at.
@@ -32,6 +33,7 @@ pub(super) struct Batcher {
     checkpointer: Checkpointer,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    sealer: Arc<Sealer>,
     handover: Arc<OnceLock<Arc<Handover>>>,
     disk: Disk,
     /// Leases that were given out in a commit whose answer was lost: held by nobody, and given back before anything else.
@@ -58,6 +60,7 @@ impl Batcher {
         connection: DatabaseConnection,
         limits: Limits,
         clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
         handover: Arc<OnceLock<Arc<Handover>>>,
     ) -> Self {
         let checkpointer = Checkpointer::new(connector.clone(), limits.checkpoint_above);
@@ -71,6 +74,7 @@ impl Batcher {
             checkpointer,
             limits,
             clock,
+            sealer,
             handover,
             disk,
             doubtful: Vec::new(),
@@ -192,6 +196,7 @@ impl Batcher {
         let mut unit = Unit {
             txn: &txn,
             now,
+            sealer: &self.sealer,
             handover,
             handed: Vec::new(),
             given: Vec::new(),

@@ -6,11 +6,12 @@ use posthaste_domain::{
     clock::Clock,
     delivery::DeliveryState,
     idempotency::Idempotency,
-    message::Content,
-    stores::{Accepted, MessageStore},
+    message::{AtRest, Content},
+    stores::{Accepted, MessageStore, StoreError},
     template::{TemplateRef, TemplateVersionId},
 };
 use posthaste_queue::{BootId, Queue};
+use posthaste_store::StoreConfig;
 use tokio::task::JoinSet;
 
 use crate::support::{Bench, owner};
@@ -69,6 +70,7 @@ async fn a_template_message_keeps_its_version_and_data() {
         },
         subject: None,
         variables: variables.as_object().unwrap().clone(),
+        at_rest: AtRest::Plain,
     };
     bench.store.accept(message.clone(), None).await.unwrap();
     assert_eq!(
@@ -173,4 +175,38 @@ async fn many_submits_at_once_are_all_stored() {
         assert!(bench.store.message(&owner(), id).await.unwrap().is_some());
     }
     assert!(bench.clock.now() > posthaste_domain::clock::Timestamp::UNIX_EPOCH);
+}
+
+/// S11.
+#[tokio::test]
+async fn sealed_data_is_read_back_and_stands_nowhere_in_the_file() {
+    let bench = Bench::new().await;
+    let mut message = bench.message(&["ada@example.com"]);
+    let variables = serde_json::json!({"link": "https://example.com/?token=canary"});
+    message.content = Content::Template {
+        template: TemplateRef {
+            name: "receipt".parse().unwrap(),
+            version: TemplateVersionId::from_digest(&[7; 32]),
+        },
+        subject: None,
+        variables: variables.as_object().unwrap().clone(),
+        at_rest: AtRest::Sealed,
+    };
+    bench.store.accept(message.clone(), None).await.unwrap();
+    let outgoing = bench.store.outgoing(message.id).await.unwrap().unwrap();
+    assert_eq!(outgoing.message, message);
+    let folder = std::fs::read_dir(bench.folder.path()).unwrap();
+    for path in folder.map(|entry| entry.unwrap().path()) {
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(6).any(|part| part == b"canary");
+        assert!(!found, "{}", path.display());
+    }
+    // Under another key it does not open, and is told from a message that is not there.
+    let other = |config: &mut StoreConfig| config.sealing_key = "00".repeat(32).parse().unwrap();
+    let (bench, _) = bench.reopen_with(other).await;
+    let unread = bench.store.outgoing(message.id).await;
+    assert!(
+        matches!(unread, Err(StoreError::Unreadable(_))),
+        "{unread:?}"
+    );
 }

@@ -58,9 +58,17 @@ fn tokens(bench: &Bench) -> (NewTokens, Pair) {
 async fn account(bench: &Bench) -> UserId {
     let (account, confirms) = registration(bench, "ada@example.com");
     let id = account.id;
-    bench.store.register(account).await.unwrap();
+    bench
+        .store
+        .register(account)
+        .await
+        .expect("the store answers");
     let now = bench.clock.now();
-    bench.store.confirm(confirms.hash(), now).await.unwrap();
+    bench
+        .store
+        .confirm(confirms.hash(), now)
+        .await
+        .expect("the store answers");
     id
 }
 
@@ -74,7 +82,12 @@ async fn log_in(bench: &Bench, user: UserId, password: PasswordHash) -> Option<P
         tokens,
         at,
     };
-    bench.store.open(session).await.unwrap().then_some(pair)
+    bench
+        .store
+        .open(session)
+        .await
+        .expect("the store answers")
+        .then_some(pair)
 }
 
 fn rotation(bench: &Bench, presented: TokenHash) -> (Rotation, Pair, MessageId) {
@@ -93,15 +106,23 @@ fn rotation(bench: &Bench, presented: TokenHash) -> (Rotation, Pair, MessageId) 
 
 async fn refresh(bench: &Bench, presented: TokenHash) -> (Rotated, Pair, bool) {
     let (rotation, pair, notice) = rotation(bench, presented);
-    let rotated = bench.store.rotate(rotation).await.unwrap();
-    let told = bench.store.message(&owner(), notice).await.unwrap();
+    let rotated = bench
+        .store
+        .rotate(rotation)
+        .await
+        .expect("the store answers");
+    let told = bench
+        .store
+        .message(&owner(), notice)
+        .await
+        .expect("the store answers");
     (rotated, pair, told.is_some())
 }
 
 async fn works(bench: &Bench, pair: Pair) -> bool {
     let now = bench.clock.now();
     let holder = bench.store.access_holder(pair.access, now).await;
-    holder.unwrap().is_some()
+    holder.expect("the store answers").is_some()
 }
 
 /// S10.

@@ -100,6 +100,7 @@ pub(crate) fn config(folder: &Path) -> StoreConfig {
         intake_bytes: 16 << 20,
         batch: 256,
         checkpoint_above: 32 << 20,
+        sealing_key: "5e".repeat(32).parse().expect("a key"),
         disk_floor: 0,
     }
 }

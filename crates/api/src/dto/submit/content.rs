@@ -1,6 +1,6 @@
 //! What a mail says, in JSON -> the content of a draft.
 
-use posthaste_domain::message::{Content, DraftContent, Subject, Variables};
+use posthaste_domain::message::{AtRest, Content, DraftContent, Subject, Variables};
 use serde_json::Value;
 
 use crate::dto::{
@@ -84,6 +84,7 @@ fn template(
         name: name?,
         subject,
         variables,
+        at_rest: AtRest::Plain,
     })
 }
 
