@@ -2,6 +2,7 @@
 
 mod accounts;
 mod command_line;
+mod crowd;
 mod delivery;
 mod peers;
 mod refusals;

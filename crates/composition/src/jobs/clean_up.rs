@@ -105,3 +105,7 @@ fn removed(what: &str, rows: u64) {
         info!(rows, what, "removed expired rows");
     }
 }
+
+#[cfg(test)]
+#[path = "clean_up_tests.rs"]
+mod tests;
