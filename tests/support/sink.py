@@ -1,8 +1,8 @@
 """An SMTP server for tests: `sink.py PORT FOLDER`. Says `listening PORT` on standard output; ends with its input.
 
-It takes every mail, unless `script.json` in the folder says otherwise: by stage ("recipient", "dot") and recipient, a
-list of answers {"reply": text or null to close the connection, "after": seconds} used in turn, the last one repeated.
-The file is read at each command, so a test may change it at any time.
+It takes every mail, unless `script.json` in the folder says otherwise: by stage ("recipient", "dot") and recipient
+("*" for all that are not named), a list of answers {"reply": text or null to close the connection, "after": seconds}
+used in turn, the last one repeated. The file is read at each command, so a test may change it at any time.
 
 In the folder it leaves `history.jsonl`, a line for each copy it took, written before the 250 goes out; the mails, one
 file each; and `wire.bin`, all that clients sent.
@@ -31,7 +31,7 @@ class Sink:
             script = json.loads((self.folder / "script.json").read_text())
         except FileNotFoundError:
             return usual
-        answers = script.get(stage, {}).get(recipient)
+        answers = script.get(stage, {}).get(recipient) or script.get(stage, {}).get("*")
         if not answers:
             return usual
         turn = self.asked[stage, recipient]

@@ -118,7 +118,8 @@ impl Sink {
             port.unwrap_or_else(|| panic!("the SMTP server did not start:\n{}", stderr.text()));
     }
 
-    /// Answers `recipient` at `stage` with these in turn; the last one is repeated. Holds from the next command on.
+    /// Answers `recipient`, or with `*` all that are not named, at `stage` with these in turn; the last one is repeated.
+    /// Holds from the next command on.
     pub(crate) fn answer(&mut self, stage: Stage, recipient: &str, answers: &[Answer]) {
         let stage = match stage {
             Stage::Recipient => "recipient",
