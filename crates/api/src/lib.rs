@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod dto;
 pub mod error;
+pub mod even;
 pub mod failure;
 pub mod middleware;
 pub mod pages;

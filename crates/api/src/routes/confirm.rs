@@ -21,6 +21,7 @@ use crate::{
         session::read_address,
     },
     error::ApiError,
+    even::evenly,
     routes::form,
     state::AppState,
 };
@@ -106,6 +107,6 @@ pub async fn resend(
     let body = state.bodies.receive_small(&headers, body).await?;
     let (document, problems) = json::read(body.bytes())?;
     let email = read_address(document, problems)?;
-    state.parts.accounts.resend_confirmation(email).await?;
+    evenly(state.parts.accounts.resend_confirmation(email)).await?;
     Ok(StatusCode::ACCEPTED)
 }

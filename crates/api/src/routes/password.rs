@@ -25,6 +25,7 @@ use crate::{
         session::read_address,
     },
     error::ApiError,
+    even::evenly,
     routes::{confirm::Link, form},
     state::AppState,
 };
@@ -53,7 +54,7 @@ pub async fn forgot(
     let body = state.bodies.receive_small(&headers, body).await?;
     let (document, problems) = json::read(body.bytes())?;
     let email = read_address(document, problems)?;
-    state.parts.accounts.forgot_password(email).await?;
+    evenly(state.parts.accounts.forgot_password(email)).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

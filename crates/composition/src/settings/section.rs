@@ -88,13 +88,16 @@ impl Accounts {
             refresh_expiry: table.duration("refresh_expiry"),
             logins_per_minute: table.integer(
                 "logins_per_minute",
-                "an integer from 1 to 1000",
+                "an integer from 1 to 1000000",
                 1,
-                |n| (1..=1000).contains(n),
+                |n| (1..=1_000_000).contains(n),
             ),
-            mails_per_hour: table.integer("mails_per_hour", "an integer from 1 to 1000", 1, |n| {
-                (1..=1000).contains(n)
-            }),
+            mails_per_hour: table.integer(
+                "mails_per_hour",
+                "an integer from 1 to 1000000",
+                1,
+                |n| (1..=1_000_000).contains(n),
+            ),
             password_min_length: table.integer(
                 "password_min_length",
                 "an integer from 8 to 256",
