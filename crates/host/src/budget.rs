@@ -2,7 +2,8 @@
 //!
 //! Services are stopped one behind the other. Whoever's turn it is may use all that is left, but for a reserve that is kept
 //! for each service still to come: one that hangs eats its own time, never theirs. The end of a turn is a grace: a service
-//! that is late is forced at its beginning and aborted at its end, so graces are part of the budget, not an addition to it.
+//! that is late is forced at its beginning and aborted at its end, so graces are part of the budget, not an addition to it;
+//! only where nothing is left of it, a service still has [`SHORTEST_GRACE`].
 //!
 //! ```text
 //! budget  |<----------------- turn of c ----------------->|<- reserve of b ->|<- reserve of a ->|
@@ -21,6 +22,10 @@ pub const FORCED_BUDGET: Duration = Duration::from_secs(5);
 pub const LONGEST_RESERVE: Duration = Duration::from_secs(1);
 /// Longest time that a service may take to return once it is forced, before it is aborted.
 pub const FORCED_GRACE: Duration = Duration::from_secs(2);
+
+/// Shortest time that a service has to return once it is forced, even where nothing is left of the budget: one that would
+/// end at once is not aborted for want of a moment in which to hear of it.
+pub const SHORTEST_GRACE: Duration = Duration::from_millis(10);
 
 /// What is left of a budget.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +70,7 @@ impl Budget {
         let graceful = whole - grace;
         Turn {
             graceful: share.map_or(graceful, |share| share.min(graceful)),
-            grace,
+            grace: grace.max(SHORTEST_GRACE),
         }
     }
 
@@ -94,7 +99,7 @@ mod tests {
         check(budget.turn(None, 2), SECOND / 2, SECOND / 2);
         check(budget.turn(Some(SECOND / 4), 2), SECOND / 4, SECOND / 2);
         tokio::time::advance(10 * SECOND).await;
-        check(budget.turn(None, 0), Duration::ZERO, Duration::ZERO);
+        check(budget.turn(None, 0), Duration::ZERO, SHORTEST_GRACE);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,8 @@
 //! stop:   c ends  ─► b ends  ─► a ends  ─► stopped
 //! ```
 //!
-//! The first signal stops gracefully, a second one at once. A failure while starting stops what was started before.
+//! The first signal stops gracefully, a second one at once. A failure while starting stops what was started before; a stop
+//! that comes while starting, or before, starts nothing more.
 //! Services depend on those registered before them: those are there when a service starts and still there when it stops,
 //! at a stop that is forced too.
 
@@ -86,7 +87,7 @@ impl Host {
             on_started,
         } = self;
         let mut signals = Listener::install(signals).map_err(HostError::Signals)?;
-        let mut running = Running::new();
+        let mut running = Running::new(&stop);
         let cause = match start(&mut running, entries, &mut signals, &stop).await {
             Ok(None) => {
                 if let Some(on_started) = on_started {
@@ -131,12 +132,20 @@ async fn serve(running: &mut Running, signals: &mut Listener, stop: &Stop) -> Ca
     loop {
         tokio::select! {
             biased;
-            signal = signals.next() => return Cause::Signal(signal),
-            () = stop.requested() => return Cause::Requested,
+            cause = asked(signals, stop) => return cause,
             event = running.next() => match event {
                 Event::Failed { place, error } => return running.failed(place, &error),
                 Event::Ended { .. } => {}
             },
         }
+    }
+}
+
+/// Waits until a stop is asked for from outside of the services.
+async fn asked(signals: &mut Listener, stop: &Stop) -> Cause {
+    tokio::select! {
+        biased;
+        signal = signals.next() => Cause::Signal(signal),
+        () = stop.requested() => Cause::Requested,
     }
 }

@@ -24,8 +24,8 @@
 //! }
 //!
 //! let stop = Stop::new();
-//! stop.request();
-//! let host = Host::builder().service(Greeter).signals(Signals::None).stop(stop).build();
+//! let host = Host::builder().service(Greeter).signals(Signals::None).stop(stop.clone());
+//! let host = host.on_started(move || stop.request()).build();
 //! assert_eq!(host.run().await.unwrap().exit_code(), 0);
 //! # });
 //! ```
@@ -40,7 +40,7 @@ pub mod stop;
 pub use crate::{
     host::{Cause, Host, HostBuilder, HostError, ServiceOptions, Stopped},
     restart::{OnFailure, RestartPolicy},
-    service::{HostedService, Ready, ServiceError},
-    signal::Signals,
+    service::{HostedService, Ready, ServiceError, service_fn},
+    signal::{ProcessSignals, Signals},
     stop::Stop,
 };

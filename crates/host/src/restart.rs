@@ -16,8 +16,8 @@ pub enum OnFailure {
 
 /// How a failing service is built again: after `first`, then twice that, … up to `longest`.
 ///
-/// More than `most` failures `within` a time stop the host. A life after the first that is not ready within the service's start time limit, or
-/// cannot be built, counts as a failure.
+/// More than `most` failures `within` a time stop the host. A life after the first that is not ready within the
+/// service's start time limit, or cannot be built, counts as a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartPolicy {
     /// The wait after a first failure.

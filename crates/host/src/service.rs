@@ -18,8 +18,51 @@ pub trait HostedService: Send + 'static {
     /// once, for it is aborted at an await soon after.
     ///
     /// # Errors
-    /// Whatever keeps it from its work. To return before a stop is requested is a failure too, with or without an error.
+    /// Whatever keeps it from its work. To return while nothing stops is a failure too, with or without an error; once the
+    /// host stops others, a service whose work ends with theirs need not wait for its own turn.
     async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError>;
+}
+
+/// A service that is a function, where a type of its own would say no more.
+///
+/// ```
+/// # use posthaste_host::{HostedService, service_fn};
+/// let waiter = service_fn("waiter", |ready, stop| async move {
+///     ready.ready();
+///     stop.requested().await;
+///     Ok(())
+/// });
+/// assert_eq!(waiter.name(), "waiter");
+/// ```
+pub fn service_fn<F, R>(name: &str, run: F) -> impl HostedService + use<F, R>
+where
+    F: FnOnce(Ready, Stop) -> R + Send + 'static,
+    R: Future<Output = Result<(), ServiceError>> + Send + 'static,
+{
+    Function {
+        name: name.to_owned(),
+        run,
+    }
+}
+
+struct Function<F> {
+    name: String,
+    run: F,
+}
+
+#[async_trait]
+impl<F, R> HostedService for Function<F>
+where
+    F: FnOnce(Ready, Stop) -> R + Send + 'static,
+    R: Future<Output = Result<(), ServiceError>> + Send + 'static,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError> {
+        (self.run)(ready, stop).await
+    }
 }
 
 /// Says that a service has started.

@@ -8,7 +8,7 @@ use tracing::error;
 use super::{
     builder::{Entry, ServiceOptions},
     stopped::Cause,
-    supervise::{Outcome, panicked, supervise},
+    supervise::{Orders, Outcome, panicked, supervise},
 };
 use crate::{
     service::{Ready, ServiceError},
@@ -41,15 +41,18 @@ struct Service {
 pub(super) struct Running {
     services: Vec<Service>,
     tasks: JoinSet<Outcome>,
+    /// Given with the host's own stop, at the latest when the first service is told to stop.
+    stopping: Stop,
     /// Names of those that failed while they were waited for.
     failed: Vec<String>,
 }
 
 impl Running {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(stop: &Stop) -> Self {
         Self {
             services: Vec::new(),
             tasks: JoinSet::new(),
+            stopping: stop.child(),
             failed: Vec::new(),
         }
     }
@@ -58,7 +61,11 @@ impl Running {
     pub(super) fn spawn(&mut self, entry: Entry, ready: Ready) -> Place {
         let stop = Stop::new();
         let (name, options) = (entry.name.clone(), entry.options);
-        let task = self.tasks.spawn(supervise(entry, ready, stop.clone()));
+        let orders = Orders {
+            stop: stop.clone(),
+            host: self.stopping.clone(),
+        };
+        let task = self.tasks.spawn(supervise(entry, ready, orders));
         self.services.push(Service {
             name,
             options,
@@ -104,6 +111,11 @@ impl Running {
             "service failed; the host stops"
         );
         Cause::failed(service, error.cause())
+    }
+
+    /// From now on a service may end by itself: what it works for may have gone before it.
+    pub(super) fn stopping(&self) {
+        self.stopping.request();
     }
 
     /// How many have not ended.

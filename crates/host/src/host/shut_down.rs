@@ -4,7 +4,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::running::{Place, Running};
 use crate::{
@@ -28,6 +28,7 @@ pub(super) async fn shut_down(
     signals: &mut Listener,
     stop: &Stop,
 ) -> Ends {
+    running.stopping();
     let mut shut_down = ShutDown {
         budget: Budget::begin(budget, running.alive()),
         forced: false,
@@ -126,11 +127,18 @@ impl ShutDown<'_> {
     }
 }
 
-/// Waits for a second signal, or for the host's own stop to be forced.
+/// Waits for a second signal, or for the host's own stop to be forced. A first signal asks for what is under way already
+/// where something else has begun the stop.
 async fn cut_short(signals: &mut Listener, stop: &Stop) {
-    tokio::select! {
-        biased;
-        () = stop.forced() => warn!("the stop is forced: stopping at once"),
-        signal = signals.next() => warn!(signal, "second signal: stopping at once"),
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.forced() => return warn!("the stop is forced: stopping at once"),
+            signal = signals.next() => if signals.is_first() {
+                info!(signal, "stopping already; a second signal stops at once");
+            } else {
+                return warn!(signal, "second signal: stopping at once");
+            },
+        }
     }
 }

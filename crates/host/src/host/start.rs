@@ -2,10 +2,11 @@
 
 use std::pin::pin;
 
+use futures_util::FutureExt;
 use tracing::debug;
 
 use super::{
-    HostError,
+    HostError, asked,
     builder::Entry,
     running::{Event, Running},
     stopped::Cause,
@@ -25,6 +26,10 @@ pub(super) async fn start(
     stop: &Stop,
 ) -> Result<Option<Cause>, HostError> {
     for entry in entries {
+        // Before each one, for those that are ready at once leave no time in which it would be seen.
+        if let Some(cause) = asked(signals, stop).now_or_never() {
+            return Ok(Some(cause));
+        }
         let (name, limit) = (entry.name.clone(), entry.options.start_timeout);
         let (ready, mut is_ready) = Ready::channel();
         let new = running.spawn(entry, ready);
@@ -33,6 +38,7 @@ pub(super) async fn start(
         loop {
             tokio::select! {
                 biased;
+                cause = asked(signals, stop) => return Ok(Some(cause)),
                 () = &mut is_ready => {
                     debug!(service = name, "service started");
                     break;
@@ -50,8 +56,6 @@ pub(super) async fn start(
                     running.force(new);
                     return Err(HostError::StartTimeout { service: name, after: limit });
                 }
-                signal = signals.next() => return Ok(Some(Cause::Signal(signal))),
-                () = stop.requested() => return Ok(Some(Cause::Requested)),
             }
         }
     }

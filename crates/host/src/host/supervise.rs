@@ -30,14 +30,28 @@ struct TooManyFailures {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-pub(super) async fn supervise(entry: Entry, ready: Ready, stop: Stop) -> Outcome {
+/// What tells a service to end, or lets it.
+pub(super) struct Orders {
+    /// Its own stop.
+    pub(super) stop: Stop,
+    /// Given when the host is to stop.
+    pub(super) host: Stop,
+}
+
+impl Orders {
+    fn may_end(&self) -> bool {
+        self.stop.is_requested() || self.host.is_requested()
+    }
+}
+
+pub(super) async fn supervise(entry: Entry, ready: Ready, orders: Orders) -> Outcome {
     let Entry {
         name,
         options,
         kind,
     } = entry;
     let ended = match kind {
-        Kind::Once(service) => life(move || service, ready, &stop).await,
+        Kind::Once(service) => life(move || service, ready, &orders).await,
         Kind::Restarting { policy, factory } => {
             let lives = Lives {
                 name: &name,
@@ -45,7 +59,7 @@ pub(super) async fn supervise(entry: Entry, ready: Ready, stop: Stop) -> Outcome
                 factory,
                 start_timeout: options.start_timeout,
             };
-            lives.run(ready, &stop).await
+            lives.run(ready, &orders).await
         }
     };
     match (ended, options.on_failure) {
@@ -62,15 +76,15 @@ pub(super) async fn supervise(entry: Entry, ready: Ready, stop: Stop) -> Outcome
     }
 }
 
-/// One life of a service, from its making on. To end before a stop was requested is a failure too.
+/// One life of a service, from its making on. To end while nothing stops is a failure too.
 async fn life(
     make: impl FnOnce() -> Box<dyn HostedService>,
     ready: Ready,
-    stop: &Stop,
+    orders: &Orders,
 ) -> Result<(), ServiceError> {
-    let whole = async { make().run(ready, stop.clone()).await };
+    let whole = async { make().run(ready, orders.stop.clone()).await };
     match AssertUnwindSafe(whole).catch_unwind().await {
-        Ok(Ok(())) if stop.is_requested() => Ok(()),
+        Ok(Ok(())) if orders.may_end() => Ok(()),
         Ok(Ok(())) => Err("ended although nobody had asked it to".into()),
         Ok(Err(error)) => Err(error),
         Err(panic) => Err(panicked(&*panic)),
@@ -93,14 +107,15 @@ struct Lives<'a> {
 }
 
 impl Lives<'_> {
-    async fn run(mut self, ready: Ready, stop: &Stop) -> Result<(), ServiceError> {
+    async fn run(mut self, ready: Ready, orders: &Orders) -> Result<(), ServiceError> {
+        let stop = &orders.stop;
         let mut failures = Failures::new(self.policy);
         let mut first_ready = Some(ready);
         loop {
             let (ready, mut is_ready) = Ready::channel();
             let ended = tokio::select! {
                 biased;
-                ended = life(|| (self.factory)(), ready, stop) => ended,
+                ended = life(|| (self.factory)(), ready, orders) => ended,
                 late = late(&mut is_ready, &mut first_ready, self.start_timeout, stop) => Err(late),
             };
             if is_ready.try_recv().is_ok()

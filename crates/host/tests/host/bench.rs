@@ -48,7 +48,8 @@ pub(crate) enum Act {
     /// Lets go of its `Ready` unsaid and goes on; returns when it is forced.
     ForgetReady,
     FailAtStart,
-    EndEarly,
+    /// Ends by itself after this long.
+    End(Duration),
     Fail(Duration),
     Panic(Duration),
     /// Stops with an error.
@@ -109,7 +110,7 @@ impl HostedService for Service {
             Act::Serve | Act::NeverReady | Act::HangAtStart | Act::FailAtStart => {
                 stop.requested().await;
             }
-            Act::EndEarly => {}
+            Act::End(after) => sleep(after).await,
             Act::Fail(after) => {
                 sleep(after).await;
                 return Err(NoLuck::new().into());

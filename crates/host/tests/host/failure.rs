@@ -1,6 +1,9 @@
 //! Failures of a running service.
 
-use posthaste_host::{Cause, OnFailure, ServiceOptions};
+use std::time::Duration;
+
+use posthaste_host::{Cause, OnFailure, ServiceOptions, service_fn};
+use tokio::time::sleep;
 
 use crate::bench::{Act, Bench, SECOND};
 
@@ -9,7 +12,10 @@ async fn an_error_a_panic_or_an_early_end_stops_the_host_with_a_non_zero_exit() 
     for (act, text) in [
         (Act::Fail(3 * SECOND), "the writer ended: no luck"),
         (Act::Panic(3 * SECOND), "panicked: boom"),
-        (Act::EndEarly, "ended although nobody had asked it to"),
+        (
+            Act::End(Duration::ZERO),
+            "ended although nobody had asked it to",
+        ),
     ] {
         let ran = Bench::new()
             .with("a", Act::Serve)
@@ -57,6 +63,41 @@ async fn a_service_that_fails_while_it_stops_makes_the_exit_non_zero() {
         .await;
     assert_eq!(ran.story.last().unwrap(), "a ends");
     assert_eq!(ran.stopped().exit_code(), 1);
+}
+
+/// The reader of a channel ends when its last sender does, which is the stop itself.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_ends_by_itself_while_the_host_stops_has_not_failed() {
+    for (act, code) in [(Act::End(6 * SECOND), 0), (Act::Panic(6 * SECOND), 1)] {
+        let ran = Bench::new()
+            .with("reader", act)
+            .with("sender", Act::Finish(3 * SECOND))
+            .run(5 * SECOND)
+            .await;
+        assert_eq!(ran.took, 8 * SECOND);
+        let stopped = ran.stopped();
+        assert_eq!(
+            (stopped.cause.clone(), stopped.exit_code()),
+            (Cause::Requested, code)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_may_ask_for_the_stop_and_end() {
+    let mut bench = Bench::new();
+    let stop = bench.stop.clone();
+    bench.builder = bench
+        .builder
+        .service(service_fn("once", |ready, _| async move {
+            ready.ready();
+            sleep(SECOND).await;
+            stop.request();
+            Ok(())
+        }));
+    let ran = bench.run(60 * SECOND).await;
+    assert_eq!(ran.took, SECOND);
+    assert_eq!(ran.stopped().exit_code(), 0);
 }
 
 #[tokio::test(start_paused = true)]

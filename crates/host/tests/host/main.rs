@@ -4,5 +4,7 @@ mod bench;
 mod failure;
 mod logs;
 mod restart;
+mod signals;
 mod start;
 mod stop;
+mod storm;

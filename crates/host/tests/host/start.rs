@@ -1,11 +1,15 @@
 //! Start: in order, each service when the one before it is ready.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
-use posthaste_host::{Cause, HostError, OnFailure, ServiceOptions};
+use posthaste_host::{Cause, HostError, OnFailure, ServiceOptions, Signals, Stop, service_fn};
+use tokio::sync::mpsc;
 
 use crate::bench::{Act, Bench, SECOND};
 
@@ -118,6 +122,50 @@ async fn a_stop_while_starting_starts_nothing_more() {
         .await;
     assert_eq!(ran.story, ["a starts", "b starts", "b is forced", "a ends"]);
     assert_eq!(ran.stopped().cause, Cause::Requested);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_before_the_start_starts_nothing() {
+    for level in [Stop::request, Stop::force] {
+        let bench = Bench::new().with("a", Act::Serve).with("b", Act::Serve);
+        level(&bench.stop);
+        bench.stop.request();
+        let ran = bench.run(SECOND).await;
+        assert_eq!((ran.story.len(), ran.took), (0, Duration::ZERO));
+        let stopped = ran.stopped();
+        assert_eq!(
+            (stopped.cause.clone(), stopped.exit_code()),
+            (Cause::Requested, 0)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_before_the_start_starts_nothing() {
+    let mut bench = Bench::new().with("a", Act::Serve);
+    let (signals, names) = mpsc::channel(1);
+    signals.send("SIGTERM").await.unwrap();
+    bench.builder = bench.builder.signals(Signals::Injected(names));
+    let ran = bench.run(SECOND).await;
+    assert_eq!((ran.story.len(), ran.took), (0, Duration::ZERO));
+    assert_eq!(ran.stopped().cause, Cause::Signal("SIGTERM"));
+}
+
+/// Services that are ready at once leave no pause in which a stop could be seen by chance.
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_seen_between_two_services_that_are_ready_at_once() {
+    let mut bench = Bench::new().with("a", Act::Serve);
+    let stop = bench.stop.clone();
+    bench.builder = bench
+        .builder
+        .service(service_fn("b", move |ready, own| async move {
+            ready.ready();
+            stop.request();
+            own.requested().await;
+            Ok(())
+        }));
+    let ran = bench.with("c", Act::Serve).run(SECOND).await;
+    assert_eq!(ran.story, ["a starts", "a ends"]);
 }
 
 #[tokio::test(start_paused = true)]

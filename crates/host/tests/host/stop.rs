@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use posthaste_host::{
     Cause, Host, HostedService, Ready, ServiceError, ServiceOptions, Signals, Stop,
 };
+use tokio::time::sleep;
 
 use crate::bench::{Act, Bench, SECOND};
 
@@ -101,6 +102,40 @@ async fn the_first_signal_is_graceful_and_the_second_immediate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_signal_is_graceful_whatever_began_the_stop() {
+    for (act, code) in [(Act::Serve, 0), (Act::Fail(SECOND), 1)] {
+        let bench = Bench::new()
+            .with("a", Act::Finish(4 * SECOND))
+            .with("b", act);
+        let stop = bench.stop.clone();
+        let asked = async {
+            sleep(SECOND).await;
+            stop.request();
+            stop.request();
+        };
+        let signals = [(2 * SECOND, "SIGTERM")];
+        let (ran, ()) = tokio::join!(bench.run_with_signals(&signals), asked);
+        assert_eq!(
+            (ran.took, ran.story.last().unwrap().as_str()),
+            (5 * SECOND, "a ends")
+        );
+        let stopped = ran.stopped();
+        assert_eq!((stopped.forced, stopped.exit_code()), (false, code));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_signals_cut_a_stop_under_way_short() {
+    let ran = Bench::new()
+        .with("a", Act::HangUntilForced)
+        .with("b", Act::Fail(SECOND))
+        .run_with_signals(&[(2 * SECOND, "SIGTERM"), (3 * SECOND, "SIGINT")])
+        .await;
+    assert_eq!(ran.took, 3 * SECOND);
+    assert!(ran.stopped().forced);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_forced_stop_keeps_the_reverse_order() {
     let ran = Bench::new()
         .with("store", Act::HangUntilForced)
@@ -148,8 +183,13 @@ async fn a_stop_from_inside_can_be_forced_too() {
     let bench = Bench::new()
         .with("a", Act::Serve)
         .with("b", Act::HangUntilForced);
-    bench.stop.force();
-    let ran = bench.run(SECOND).await;
+    let stop = bench.stop.clone();
+    let forced = async {
+        sleep(SECOND).await;
+        stop.force();
+    };
+    let (ran, ()) = tokio::join!(bench.run(60 * SECOND), forced);
+    assert_eq!(ran.took, SECOND);
     let stopped = ran.stopped();
     assert_eq!(
         (stopped.cause.clone(), stopped.forced),
