@@ -9,6 +9,7 @@ pub mod contract;
 pub mod deliver;
 pub mod envelope;
 pub mod file;
+pub mod letter;
 pub mod memory;
 pub mod mime;
 pub mod render;
@@ -19,6 +20,7 @@ pub use crate::{
     deliver::{Deliver, DeliverError, Delivered, Jitter, Next},
     envelope::Envelope,
     file::FileTransport,
+    letter::Letter,
     memory::MemoryTransport,
     render::{Library, Rendered, Renderer},
     smtp::{SmtpConfig, SmtpTransport},
