@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::support::{
     desk::Desk,
     eventually::eventually,
-    process::message,
+    figures::figure,
+    process::{field, message},
     sink::{Answer, Sink, Stage},
 };
 
@@ -49,6 +50,52 @@ fn an_idle_server_ends_at_once_on_either_signal_with_exit_code_0() {
             "the log was written back"
         );
     }
+}
+
+/// Bursts of signals at moments spread over start and work, on one installation: each run ends in order, with 0 unless a
+/// second signal has cut it short, and never by the signal itself.
+#[test]
+fn a_storm_of_signals_at_any_moment_ends_the_server_in_order() {
+    let desk = Desk::new();
+    for round in 0..figure(24, 1000_u32) {
+        let mut server = desk.launch();
+        server.await_log("it listens to signals", 30 * SECOND, |entry| {
+            (message(entry) == "starting").then_some(())
+        });
+        pass(Duration::from_millis(u64::from(round * 37 % 400)));
+        let burst = if round % 3 == 0 { 1 } else { 20 };
+        for signal in 0..burst {
+            if (round >> (signal % 5)) & 1 == 0 {
+                server.terminate();
+            } else {
+                server.interrupt();
+            }
+            if round % 3 == 2 {
+                pass(Duration::from_millis(1));
+            }
+        }
+        let status = server.wait(10 * SECOND);
+        let forced = server.log().iter().any(|entry| {
+            message(entry) == "stopped" && field(entry, "forced") == Some(&json!(true))
+        });
+        assert_eq!(
+            status.code(),
+            Some(i32::from(forced)),
+            "round {round}: {}",
+            server.stderr()
+        );
+        assert!(burst > 1 || !forced, "one signal is no second one");
+        let took_back = |entry: &serde_json::Value| message(entry).starts_with("took back");
+        assert!(!server.log().iter().any(took_back), "no crash was counted");
+    }
+}
+
+/// Lets real time pass for the process.
+fn pass(time: Duration) {
+    let began = Instant::now();
+    eventually("time passes", 30 * SECOND, || {
+        (began.elapsed() >= time).then_some(())
+    });
 }
 
 /// P8. On SIGTERM the mail in hand is finished, the rest is kept with its attempt unspent, and the next start sends it.

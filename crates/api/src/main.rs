@@ -1,9 +1,12 @@
 //! The binary: reads the process's arguments, environment and working directory, and hands them on.
 
-use std::{env, io::Write, process::ExitCode};
+use std::{env, io::Write, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use posthaste_api::cli::Cli;
+
+/// How long blocking work that nobody waits for any more may take to end.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -19,10 +22,13 @@ fn main() -> ExitCode {
     let environment = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let working_dir = env::current_dir().unwrap_or_default();
-    match runtime.block_on(cli.run(environment.collect(), working_dir)) {
+    let code = match runtime.block_on(cli.run(environment.collect(), working_dir)) {
         Ok(code) => code.into(),
         Err(failure) => give_up(&failure.to_string(), failure.exit_code()),
-    }
+    };
+    // A thread that is blocked cannot be ended: what the host has left behind must not hold up the end of the process.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    code
 }
 
 fn give_up(text: &str, code: u8) -> ExitCode {

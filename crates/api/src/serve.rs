@@ -7,6 +7,7 @@ use posthaste_composition::{
     settings::{Environment, Loaded, Role, Settings, TransportKind},
     telemetry,
 };
+use posthaste_host::{HostError, ProcessSignals, Signals};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tracing::info;
@@ -25,7 +26,10 @@ use crate::{
 /// [`Failure`] if it could not start.
 pub async fn serve(mut loaded: Loaded, options: &Serve, working_dir: &Path) -> Result<u8, Failure> {
     let began = Instant::now();
+    // From here on a signal stops in order; before, nothing has been done that would need it.
+    let signals = ProcessSignals::listen().map_err(HostError::Signals)?;
     telemetry::init(&loaded.settings.log).map_err(Failure::Telemetry)?;
+    info!("starting");
     let listener = listen(&mut loaded.settings).await?;
     let migrate = if options.no_migrate {
         Migrate::Refuse
@@ -34,7 +38,7 @@ pub async fn serve(mut loaded: Loaded, options: &Serve, working_dir: &Path) -> R
     };
     let mut composed = compose(&loaded.settings, migrate, working_dir).await?;
     let settings = &loaded.settings;
-    let host = composed.host(settings);
+    let host = composed.host(settings).signals(Signals::Listening(signals));
     let readiness = Arc::clone(&composed.readiness);
     let lines =
         (settings.environment == Environment::Development).then(|| banner(&loaded, &composed));
