@@ -17,6 +17,7 @@ pub mod memory;
 pub mod queue;
 pub mod registry;
 pub mod scope;
+mod sync;
 pub mod verdict;
 pub mod worker;
 

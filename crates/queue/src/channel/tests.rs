@@ -1,4 +1,5 @@
 use std::{
+    collections::VecDeque,
     future::Future,
     pin::{Pin, pin},
     sync::Arc,
@@ -6,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use posthaste_host::Stop;
 use proptest::prelude::*;
 use tokio::task::JoinSet;
 

@@ -1,0 +1,182 @@
+//! The readers' end.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use posthaste_host::Stop;
+use tokio::task::coop::cooperative;
+
+use super::{
+    Shared,
+    outcome::Stats,
+    state::State,
+    wait::{Called, Ticket},
+};
+
+/// The readers' end; the channel closes when the last one is dropped, and what is inside is dropped with it.
+pub struct Receiver<T> {
+    pub(super) shared: Arc<Shared<T>>,
+}
+
+impl<T> Receiver<T> {
+    /// The next value; `None` once the channel is closed and empty.
+    ///
+    /// Dropped before its end, it has taken nothing, and a value that it was woken for wakes the next reader.
+    pub async fn recv(&self) -> Option<T> {
+        self.receive(|state, called| state.take(called)).await
+    }
+
+    /// Waits for a value and appends it to `buffer` with all that follow it inside, at most `limit` in all. Says how many:
+    /// 0 once the channel is closed and empty, or at once for a `limit` of 0.
+    ///
+    /// One look at the channel serves the whole batch. Dropped before its end, it has taken nothing.
+    pub async fn recv_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
+        if limit == 0 {
+            return 0;
+        }
+        let take = |state: &mut State<T>, called: &mut Called| {
+            let count = state.take_many(limit, buffer, called);
+            (count > 0).then_some(count)
+        };
+        self.receive(take).await.unwrap_or(0)
+    }
+
+    /// The next value; `None` as soon as a stop is requested, even if values are inside (see [`Receiver::try_recv`]), or
+    /// once the channel is closed and empty.
+    pub async fn recv_until(&self, stop: &Stop) -> Option<T> {
+        let (mut value, mut requested) = (pin!(self.recv()), pin!(stop.requested()));
+        poll_fn(|context| {
+            // Asked each time, so that a value does not come before the stop; waited for only where no value is inside,
+            // which spares a busy reader the cost of listening.
+            if stop.is_requested() {
+                return Poll::Ready(None);
+            }
+            match value.as_mut().poll(context) {
+                Poll::Ready(value) => Poll::Ready(value),
+                Poll::Pending => requested.as_mut().poll(context).map(|()| None),
+            }
+        })
+        .await
+    }
+
+    /// A value that is inside now.
+    #[must_use]
+    pub fn try_recv(&self) -> Option<T> {
+        let mut called = Called::default();
+        let value = self.shared.state().take(&mut called);
+        called.wake();
+        value
+    }
+
+    /// Lets nothing more in; what is inside can still be read.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Counters and depth.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.state().stats()
+    }
+
+    async fn receive<R>(
+        &self,
+        take: impl FnMut(&mut State<T>, &mut Called) -> Option<R> + Unpin,
+    ) -> Option<R> {
+        cooperative(Receiving {
+            shared: &self.shared,
+            take,
+            ticket: None,
+        })
+        .await
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.shared.state().receivers += 1;
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut called = Called::default();
+        let mut state = self.shared.state();
+        state.receivers -= 1;
+        let remains = (state.receivers == 0).then(|| {
+            state.close(&mut called);
+            state.remains()
+        });
+        drop(state);
+        called.wake();
+        drop(remains);
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(&self.stats()).finish()
+    }
+}
+
+/// A reader that waits for what `take` finds.
+struct Receiving<'a, T, F> {
+    shared: &'a Shared<T>,
+    take: F,
+    /// The place in line; called means that a value came, which another reader may have taken meanwhile.
+    ticket: Option<Ticket>,
+}
+
+impl<T, R, F> Future for Receiving<'_, T, F>
+where
+    F: FnMut(&mut State<T>, &mut Called) -> Option<R> + Unpin,
+{
+    type Output = Option<R>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let mut called = Called::default();
+        let mut state = this.shared.state();
+        let taken = (this.take)(&mut state, &mut called);
+        let waker = if taken.is_some() || state.closed {
+            this.ticket
+                .take()
+                .and_then(|ticket| state.readers.leave(ticket))
+        } else if let Some(ticket) = this.ticket {
+            let replaced = state.readers.stay(ticket, context.waker());
+            drop(state);
+            drop(replaced);
+            return Poll::Pending;
+        } else {
+            this.ticket = Some(state.readers.join(context.waker()));
+            return Poll::Pending;
+        };
+        drop(state);
+        drop(waker);
+        called.wake();
+        Poll::Ready(taken)
+    }
+}
+
+impl<T, F> Drop for Receiving<'_, T, F> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let mut called = Called::default();
+        let mut state = self.shared.state();
+        let waker = state.readers.leave(ticket);
+        if waker.is_none() {
+            state.call_again(&mut called);
+        }
+        drop(state);
+        drop(waker);
+        called.wake();
+    }
+}
