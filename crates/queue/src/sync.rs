@@ -1,4 +1,7 @@
-//! The lock that the channel is built on. `tests/interleavings` compiles the channel's sources a second time with a lock
-//! of its own in this place, one that tries out orders of threads; so the channel takes its locks from nowhere else.
+//! What the channel is built on. `tests/interleavings` compiles the channel's sources a second time with locks and atomics
+//! in this place that try out orders of threads; so the channel takes them from nowhere else.
 
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};

@@ -12,9 +12,9 @@ use posthaste_host::Stop;
 use tokio::task::coop::cooperative;
 
 use super::{
-    Shared,
     outcome::Stats,
-    state::State,
+    outlet::Outlet,
+    shared::Shared,
     wait::{Called, Ticket},
 };
 
@@ -28,7 +28,8 @@ impl<T> Receiver<T> {
     ///
     /// Dropped before its end, it has taken nothing, and a value that it was woken for wakes the next reader.
     pub async fn recv(&self) -> Option<T> {
-        self.receive(|state, called| state.take(called)).await
+        let shared = &*self.shared;
+        self.receive(|outlet| outlet.take(&shared.signal)).await
     }
 
     /// Waits for a value and appends it to `buffer` with all that follow it inside, at most `limit` in all. Says how many:
@@ -39,9 +40,13 @@ impl<T> Receiver<T> {
         if limit == 0 {
             return 0;
         }
-        let take = |state: &mut State<T>, called: &mut Called| {
-            let count = state.take_many(limit, buffer, called);
-            (count > 0).then_some(count)
+        let shared = &*self.shared;
+        let take = |outlet: &mut Outlet<T>| {
+            let mut count = outlet.take_many(limit, buffer, &shared.signal);
+            if count < limit && shared.refill(outlet).is_ok() {
+                count += outlet.take_many(limit - count, buffer, &shared.signal);
+            }
+            Some(count)
         };
         self.receive(take).await.unwrap_or(0)
     }
@@ -67,9 +72,11 @@ impl<T> Receiver<T> {
     /// A value that is inside now.
     #[must_use]
     pub fn try_recv(&self) -> Option<T> {
-        let mut called = Called::default();
-        let value = self.shared.state().take(&mut called);
-        called.wake();
+        let mut outlet = self.shared.outlet();
+        self.shared.refill(&mut outlet).ok()?;
+        let value = outlet.take(&self.shared.signal);
+        drop(outlet);
+        self.shared.serve();
         value
     }
 
@@ -81,13 +88,10 @@ impl<T> Receiver<T> {
     /// Counters and depth.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.state().stats()
+        self.shared.stats()
     }
 
-    async fn receive<R>(
-        &self,
-        take: impl FnMut(&mut State<T>, &mut Called) -> Option<R> + Unpin,
-    ) -> Option<R> {
+    async fn receive<R>(&self, take: impl FnMut(&mut Outlet<T>) -> Option<R> + Unpin) -> Option<R> {
         cooperative(Receiving {
             shared: &self.shared,
             take,
@@ -99,7 +103,7 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.shared.state().receivers += 1;
+        self.shared.intake().receivers += 1;
         Self {
             shared: Arc::clone(&self.shared),
         }
@@ -108,16 +112,13 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let mut called = Called::default();
-        let mut state = self.shared.state();
-        state.receivers -= 1;
-        let remains = (state.receivers == 0).then(|| {
-            state.close(&mut called);
-            state.remains()
-        });
-        drop(state);
-        called.wake();
-        drop(remains);
+        let mut intake = self.shared.intake();
+        intake.receivers -= 1;
+        let was_last = intake.receivers == 0;
+        drop(intake);
+        if was_last {
+            self.shared.abandon();
+        }
     }
 }
 
@@ -137,31 +138,35 @@ struct Receiving<'a, T, F> {
 
 impl<T, R, F> Future for Receiving<'_, T, F>
 where
-    F: FnMut(&mut State<T>, &mut Called) -> Option<R> + Unpin,
+    F: FnMut(&mut Outlet<T>) -> Option<R> + Unpin,
 {
     type Output = Option<R>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let mut called = Called::default();
-        let mut state = this.shared.state();
-        let taken = (this.take)(&mut state, &mut called);
-        let waker = if taken.is_some() || state.closed {
-            this.ticket
-                .take()
-                .and_then(|ticket| state.readers.leave(ticket))
-        } else if let Some(ticket) = this.ticket {
-            let replaced = state.readers.stay(ticket, context.waker());
-            drop(state);
+        let mut outlet = this.shared.outlet();
+        if let Err(mut intake) = this.shared.refill(&mut outlet) {
+            if intake.closed {
+                this.ticket = None;
+                return Poll::Ready(None);
+            }
+            let mut replaced = None;
+            match this.ticket {
+                Some(ticket) => replaced = intake.readers.stay(ticket, context.waker()),
+                None => this.ticket = Some(intake.readers.join(context.waker())),
+            }
+            drop(intake);
+            drop(outlet);
             drop(replaced);
             return Poll::Pending;
-        } else {
-            this.ticket = Some(state.readers.join(context.waker()));
-            return Poll::Pending;
-        };
-        drop(state);
-        drop(waker);
-        called.wake();
+        }
+        let taken = (this.take)(&mut outlet);
+        drop(outlet);
+        if let Some(ticket) = this.ticket.take() {
+            let waker = this.shared.intake().readers.leave(ticket);
+            drop(waker);
+        }
+        this.shared.serve();
         Poll::Ready(taken)
     }
 }
@@ -170,12 +175,15 @@ impl<T, F> Drop for Receiving<'_, T, F> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut called = Called::default();
-        let mut state = self.shared.state();
-        let waker = state.readers.leave(ticket);
-        if waker.is_none() {
-            state.call_again(&mut called);
+        let outlet = self.shared.outlet();
+        let mut intake = self.shared.intake();
+        let waker = intake.readers.leave(ticket);
+        if waker.is_none() && !(outlet.values.is_empty() && intake.values.is_empty()) {
+            // It was called for a value that is still there: another reader takes it.
+            intake.call_reader(&mut called);
         }
-        drop(state);
+        drop(intake);
+        drop(outlet);
         drop(waker);
         called.wake();
     }

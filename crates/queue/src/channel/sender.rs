@@ -5,15 +5,14 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::task::coop::cooperative;
 
 use super::{
-    Shared,
     outcome::{Closed, Sent, Stats, TrySendError},
-    state::Offered,
+    shared::Shared,
     wait::{Called, Ticket},
 };
 
@@ -45,15 +44,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`TrySendError::Full`] in mode [`FullMode::Wait`](super::FullMode::Wait) only; [`TrySendError::Closed`].
     pub fn try_send(&self, value: T) -> Result<Sent, TrySendError<T>> {
-        let mut called = Called::default();
-        let mut state = self.shared.state();
-        if state.closed {
-            return Err(TrySendError::Closed(value));
-        }
-        let offered = state.offer(value, &mut called);
-        drop(state);
-        called.wake();
-        self.shared.conclude(offered).map_err(TrySendError::Full)
+        self.shared.offer(value)
     }
 
     /// Lets nothing more in; what is inside can still be read.
@@ -64,13 +55,13 @@ impl<T> Sender<T> {
     /// Counters and depth.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.state().stats()
+        self.shared.stats()
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.state().senders += 1;
+        self.shared.intake().senders += 1;
         Self {
             shared: Arc::clone(&self.shared),
         }
@@ -79,14 +70,13 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let mut called = Called::default();
-        let mut state = self.shared.state();
-        state.senders -= 1;
-        if state.senders == 0 {
-            state.close(&mut called);
+        let mut intake = self.shared.intake();
+        intake.senders -= 1;
+        let was_last = intake.senders == 0;
+        drop(intake);
+        if was_last {
+            self.shared.close();
         }
-        drop(state);
-        called.wake();
     }
 }
 
@@ -114,37 +104,52 @@ impl<T> Future for Sending<'_, T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let value = this.value.take().expect("nobody polls after the end");
+        let Some(ticket) = this.ticket else {
+            return match this.shared.offer(value) {
+                Ok(sent) => Poll::Ready(Ok(sent)),
+                Err(TrySendError::Closed(value)) => Poll::Ready(Err(Closed(value))),
+                Err(TrySendError::Full(value)) => this.wait(value, context.waker()),
+            };
+        };
         let mut called = Called::default();
-        let mut state = this.shared.state();
-        if state.closed {
+        let mut intake = this.shared.intake();
+        if intake.closed {
             this.ticket = None;
             return Poll::Ready(Err(Closed(value)));
         }
-        if let Some(ticket) = this.ticket {
-            if !state.producers.was_called(ticket) {
-                this.value = Some(value);
-                let replaced = state.producers.stay(ticket, context.waker());
-                drop(state);
-                drop(replaced);
-                return Poll::Pending;
-            }
-            this.ticket = None;
-            state.enter_promised(value, &mut called);
-            drop(state);
-            called.wake();
-            return Poll::Ready(Ok(Sent::Stored));
+        if let Err(replaced) = intake.is_promised(ticket, context.waker()) {
+            this.value = Some(value);
+            drop(intake);
+            drop(replaced);
+            return Poll::Pending;
         }
-        let offered = match state.offer(value, &mut called) {
-            Offered::Full(value) => {
-                this.value = Some(value);
-                this.ticket = Some(state.producers.join(context.waker()));
-                return Poll::Pending;
-            }
-            offered => offered,
-        };
-        drop(state);
+        this.ticket = None;
+        intake.enter_promised(value, &mut called);
+        drop(intake);
         called.wake();
-        Poll::Ready(this.shared.conclude(offered).map_err(Closed))
+        Poll::Ready(Ok(Sent::Stored))
+    }
+}
+
+impl<T> Sending<'_, T> {
+    /// Gets in line, unless the channel has closed or has a place after all.
+    fn wait(&mut self, value: T, waker: &Waker) -> Poll<Result<Sent, Closed<T>>> {
+        let mut called = Called::default();
+        let mut intake = self.shared.intake();
+        if intake.closed {
+            return Poll::Ready(Err(Closed(value)));
+        }
+        let poll = if intake.has_place(&self.shared.signal, &mut called) {
+            intake.enter(value, &mut called);
+            Poll::Ready(Ok(Sent::Stored))
+        } else {
+            self.value = Some(value);
+            self.ticket = Some(intake.join(waker, &self.shared.signal, &mut called));
+            Poll::Pending
+        };
+        drop(intake);
+        called.wake();
+        poll
     }
 }
 
@@ -152,12 +157,9 @@ impl<T> Drop for Sending<'_, T> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
         let mut called = Called::default();
-        let mut state = self.shared.state();
-        let waker = state.producers.leave(ticket);
-        if waker.is_none() {
-            state.break_promise(&mut called);
-        }
-        drop(state);
+        let mut intake = self.shared.intake();
+        let waker = intake.leave(ticket, &self.shared.signal, &mut called);
+        drop(intake);
         drop(waker);
         called.wake();
     }

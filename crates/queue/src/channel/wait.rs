@@ -16,6 +16,10 @@ pub(super) struct Line {
 }
 
 impl Line {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
     /// A new place at the end.
     pub(super) fn join(&mut self, waker: &Waker) -> Ticket {
         let ticket = Ticket(self.next);
