@@ -18,6 +18,7 @@
 //! # });
 //! ```
 
+mod budget;
 mod intake;
 mod outcome;
 mod outlet;
@@ -53,13 +54,5 @@ pub fn bounded_with<T>(
     on_dropped: impl Fn(T) + Send + Sync + 'static,
 ) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared::new(capacity.max(1), mode, Box::new(on_dropped)));
-    (
-        Sender {
-            shared: Arc::clone(&shared),
-        },
-        Receiver { shared },
-    )
+    (Sender::new(Arc::clone(&shared)), Receiver::new(shared))
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,9 +9,9 @@ use std::{
 };
 
 use posthaste_host::Stop;
-use tokio::task::coop::cooperative;
 
 use super::{
+    budget::Budget,
     outcome::Stats,
     outlet::Outlet,
     shared::Shared,
@@ -20,10 +20,18 @@ use super::{
 
 /// The readers' end; the channel closes when the last one is dropped, and what is inside is dropped with it.
 pub struct Receiver<T> {
-    pub(super) shared: Arc<Shared<T>>,
+    shared: Arc<Shared<T>>,
+    budget: Budget,
 }
 
 impl<T> Receiver<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
+        Self {
+            shared,
+            budget: Budget::default(),
+        }
+    }
+
     /// The next value; `None` once the channel is closed and empty.
     ///
     /// Dropped before its end, it has taken nothing, and a value that it was woken for wakes the next reader.
@@ -92,21 +100,20 @@ impl<T> Receiver<T> {
     }
 
     async fn receive<R>(&self, take: impl FnMut(&mut Outlet<T>) -> Option<R> + Unpin) -> Option<R> {
-        cooperative(Receiving {
-            shared: &self.shared,
-            take,
-            ticket: None,
-        })
-        .await
+        self.budget
+            .spend(Receiving {
+                shared: &self.shared,
+                take,
+                ticket: None,
+            })
+            .await
     }
 }
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
         self.shared.intake().receivers += 1;
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self::new(Arc::clone(&self.shared))
     }
 }
 

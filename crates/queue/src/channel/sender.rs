@@ -8,9 +8,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::task::coop::cooperative;
-
 use super::{
+    budget::Budget,
     outcome::{Closed, Sent, Stats, TrySendError},
     shared::Shared,
     wait::{Called, Ticket},
@@ -18,10 +17,18 @@ use super::{
 
 /// The producers' end; the channel closes when the last one is dropped.
 pub struct Sender<T> {
-    pub(super) shared: Arc<Shared<T>>,
+    shared: Arc<Shared<T>>,
+    budget: Budget,
 }
 
 impl<T> Sender<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
+        Self {
+            shared,
+            budget: Budget::default(),
+        }
+    }
+
     /// Sends by the channel's full mode; waits only in mode [`FullMode::Wait`](super::FullMode::Wait).
     ///
     /// Dropped before its end, it has sent nothing: the value is dropped with it, and a place that it was given goes to
@@ -31,12 +38,13 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`Closed`] with the value.
     pub async fn send(&self, value: T) -> Result<Sent, Closed<T>> {
-        cooperative(Sending {
-            shared: &self.shared,
-            value: Some(value),
-            ticket: None,
-        })
-        .await
+        self.budget
+            .spend(Sending {
+                shared: &self.shared,
+                value: Some(value),
+                ticket: None,
+            })
+            .await
     }
 
     /// Sends without waiting, and without a place that was promised to a producer who waits.
@@ -62,9 +70,7 @@ impl<T> Sender<T> {
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         self.shared.intake().senders += 1;
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self::new(Arc::clone(&self.shared))
     }
 }
 
