@@ -117,16 +117,16 @@ fn a_reader_that_gives_up_takes_no_wake_up_with_it() {
             thread::yield_now();
             None
         });
-        // It asks for one value and no more: nothing but its own wake-up brings it on.
+        // It asks for one value and no more, and one is left for it: nobody else could bring it on.
         let one = thread::spawn(move || block_on(asks_once.recv()).expect("a value is left"));
         sender.try_send(1).expect("a place is free");
-        sender.try_send(2).expect("a place is free");
-        let (taken, one) = (
-            quitter.join().expect("it ends"),
-            one.join().expect("it ends"),
-        );
-        assert_ne!(taken, Some(one));
-        assert_eq!(receiver.try_recv().is_some(), taken.is_none());
+        let taken = quitter.join().expect("it ends");
+        if taken.is_some() {
+            sender.try_send(2).expect("a place is free");
+        }
+        let one = one.join().expect("it ends");
+        assert_eq!(one, if taken.is_some() { 2 } else { 1 });
+        drop(receiver);
     });
 }
 
@@ -141,6 +141,26 @@ fn a_place_never_stays_free_beside_a_producer_that_waits() {
         assert_eq!(receiver.try_recv(), Some(0));
         producer.join().expect("it ends");
         assert_eq!(receiver.try_recv(), Some(1));
+    });
+}
+
+/// Also between a reader's step out and its call of the one in line.
+#[test]
+fn a_place_that_becomes_free_goes_to_nobody_who_came_later() {
+    check(|| {
+        let (sender, receiver) = bounded(1, FullMode::Wait);
+        sender.try_send(0).expect("a place is free");
+        let mut waiting = pin!(sender.send(1));
+        assert!(poll(waiting.as_mut()).is_pending());
+        let late = sender.clone();
+        let late = thread::spawn(move || {
+            let tried = late.try_send(2).is_ok();
+            let mut sending = pin!(late.send(3));
+            tried || poll(sending.as_mut()).is_ready()
+        });
+        assert_eq!(receiver.try_recv(), Some(0));
+        assert!(!late.join().expect("it ends"), "it went before the line");
+        assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(Sent::Stored)));
     });
 }
 
