@@ -2,7 +2,10 @@
 //!
 //! Any number of producers and readers. Values leave in the order in which they entered. Every method may be dropped at
 //! any await: a value is then either in the channel or still the caller's to drop, and a place in the channel is never
-//! lost.
+//! lost. A place that becomes free belongs to the producer that waits longest, before anybody else can take it.
+//!
+//! Inside are two halves, one for each side, that meet once for many values (`shared`); the state behind each lock knows
+//! no task and no await (`intake`, `outlet`, `wait`).
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -63,7 +63,7 @@ impl<T> fmt::Debug for TrySendError<T> {
 pub struct Stats {
     /// Values that entered.
     pub sent: u64,
-    /// Values that left to a reader.
+    /// Values that left to a reader. What the last reader left behind stands in no counter but `sent`.
     pub received: u64,
     /// Values that were dropped because the channel was full.
     pub dropped: u64,
