@@ -9,6 +9,7 @@ use std::{
 };
 
 use posthaste_host::Stop;
+use tokio::task::coop::cooperative;
 
 use super::{
     budget::Budget,
@@ -37,7 +38,8 @@ impl<T> Receiver<T> {
     /// Dropped before its end, it has taken nothing, and a value that it was woken for wakes the next reader.
     pub async fn recv(&self) -> Option<T> {
         let shared = &*self.shared;
-        self.receive(|outlet| outlet.take(&shared.signal)).await
+        let take = |outlet: &mut Outlet<T>| outlet.take(&shared.signal);
+        self.budget.spend(self.receive(take)).await
     }
 
     /// Waits for a value and appends it to `buffer` with all that follow it inside, at most `limit` in all. Says how many:
@@ -56,7 +58,8 @@ impl<T> Receiver<T> {
             }
             Some(count)
         };
-        self.receive(take).await.unwrap_or(0)
+        // A unit for each batch, as tokio's own costs.
+        cooperative(self.receive(take)).await.unwrap_or(0)
     }
 
     /// The next value; `None` as soon as a stop is requested, even if values are inside (see [`Receiver::try_recv`]), or
@@ -99,14 +102,12 @@ impl<T> Receiver<T> {
         self.shared.stats()
     }
 
-    async fn receive<R>(&self, take: impl FnMut(&mut Outlet<T>) -> Option<R> + Unpin) -> Option<R> {
-        self.budget
-            .spend(Receiving {
-                shared: &self.shared,
-                take,
-                ticket: None,
-            })
-            .await
+    fn receive<F>(&self, take: F) -> Receiving<'_, T, F> {
+        Receiving {
+            shared: &self.shared,
+            take,
+            ticket: None,
+        }
     }
 }
 

@@ -50,3 +50,18 @@ async fn a_reader_that_never_waits_gives_way() {
     .await;
     assert!(steps <= MOST, "{steps}");
 }
+
+/// A unit for each batch, whatever its size.
+#[tokio::test]
+async fn a_reader_of_batches_that_never_waits_gives_way() {
+    let (sender, receiver) = bounded(4, FullMode::Wait);
+    let steps = steps_before_another_runs(|steps, ran| async move {
+        let mut batch = Vec::new();
+        while !ran.load(Ordering::SeqCst) && steps.fetch_add(1, Ordering::SeqCst) < MOST {
+            sender.try_send(0).unwrap();
+            assert_eq!(receiver.recv_many(&mut batch, 4).await, 1);
+        }
+    })
+    .await;
+    assert!(steps <= 129, "{steps}");
+}
