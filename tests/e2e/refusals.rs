@@ -6,13 +6,14 @@ use crate::support::desk::Desk;
 
 /// Runs a command that must fail, and returns what it printed to standard error.
 #[track_caller]
-fn check(desk: &Desk, arguments: &[&str], code: i32, expected: &[&str]) {
+fn check(desk: &Desk, arguments: &[&str], code: i32, expected: &[&str]) -> String {
     let output = desk.run(arguments);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{text}");
     for part in expected {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
+    text
 }
 
 #[test]
@@ -169,21 +170,22 @@ fn a_broken_template_is_told_with_its_file_and_may_be_left_out() {
 #[test]
 fn pending_migrations_can_be_refused_and_applied_as_a_step_of_their_own() {
     let desk = Desk::new();
-    check(
+    let refused = check(
         &desk,
         &["serve", "--no-migrate"],
         4,
-        &[
-            "error[E0203]",
-            "3 migrations are pending",
-            "posthaste db migrate",
-        ],
+        &["error[E0203]", "posthaste db migrate"],
     );
+    let pending = refused.split_once("error[E0203]: ");
+    let (_, pending) = pending.expect("the refusal was looked for");
+    let (pending, _) = pending
+        .split_once(" migrations are pending")
+        .expect("it says how many");
     let migrated = desk.run(&["db", "migrate"]);
     assert!(migrated.status.success());
     assert_eq!(
         String::from_utf8_lossy(&migrated.stdout),
-        "3 migrations applied\n"
+        format!("{pending} migrations applied\n")
     );
     let again = desk.run(&["db", "migrate"]);
     assert_eq!(

@@ -14,7 +14,7 @@ use support::{
 };
 
 #[expect(dead_code, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod support;
 
 const PAIRS: usize = 5;

@@ -17,7 +17,7 @@ use support::{
 };
 
 #[expect(dead_code, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod support;
 
 const PASSWORD: &str = "correct horse battery";
