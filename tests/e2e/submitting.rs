@@ -104,6 +104,16 @@ fn what_cannot_be_sent_is_refused_with_every_reason_before_anything_is_stored() 
             "/to",
         ],
     );
+    // A variable that reaches the subject is a header's value too.
+    for title in ["hi\r\nBcc: e@f.g".to_owned(), "x".repeat(2000)] {
+        let variables = json!({"title": title, "message": "x"});
+        let template = json!({"id": "notice", "variables": variables});
+        let injected = json!({"from": "a@b.c", "to": "x@y.z", "template": template});
+        check(injected, 422, &["/template/variables"]);
+    }
+    let twice = json!({"from": "a@b.c", "to": "x@y.z", "subject": "s", "text": "x", "headers": {"X-A": "b", "x-a": "c"}});
+    check(twice, 422, &["/headers/x-a"]);
+    check(json!(["x"]), 422, &[""]);
     let unknown =
         json!({"from": "a@b.c", "to": "x@y.z", "template": {"id": "no-such", "variables": {}}});
     check(unknown, 422, &["/template/id"]);

@@ -166,6 +166,7 @@ impl ApiError {
 
 impl From<Problems> for ApiError {
     fn from(problems: Problems) -> Self {
+        let problems = problems.without_consequences();
         let kind = if problems.only_missing() {
             ErrorKind::MissingRequiredField
         } else {

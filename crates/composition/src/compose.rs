@@ -271,7 +271,10 @@ async fn open_store(
     };
     let (store, opened) = Store::open::<Migrator>(config, Arc::clone(clock), migrate).await?;
     if opened.migrations > 0 {
-        info!(migrations = opened.migrations, "schema is up to date");
+        info!(
+            migrations = opened.migrations,
+            "applied migrations to the schema"
+        );
     }
     if opened.recovered > 0 {
         warn!(

@@ -7,7 +7,7 @@ use crate::{
     clock::{Clock, Timestamp, later},
     id::{DeliveryId, MessageId},
     idempotency::Idempotency,
-    message::{Content, Draft, DraftContent, InternetMessageId, NewDelivery, NewMessage},
+    message::{AtRest, Content, Draft, DraftContent, InternetMessageId, NewDelivery, NewMessage},
     stores::{Accepted, MessageStore, StoreError},
     stream::{StreamName, Streams},
     template::{PinError, TemplateCatalog, VariableProblem},
@@ -25,6 +25,9 @@ pub enum DraftProblem {
     /// A variable is missing or of another type.
     #[error("variable `{}`: {}", .0.name, .0.detail)]
     Variable(VariableProblem),
+    /// With this data the template has no valid subject.
+    #[error("the subject: {0}")]
+    Subject(String),
     /// Neither the draft nor its template names a sender.
     #[error("no sender is given, and the template names none")]
     NoSender,
@@ -171,6 +174,15 @@ impl MailDesk {
         };
         match self.templates.pin(&name, &variables) {
             Ok(pinned) => {
+                let subject = match (subject, pinned.subject) {
+                    (Some(given), _) => Some(given),
+                    (None, Ok(_)) if at_rest == AtRest::Sealed => None,
+                    (None, Ok(rendered)) => Some(rendered),
+                    (None, Err(detail)) => {
+                        problems.push(DraftProblem::Subject(detail));
+                        None
+                    }
+                };
                 let content = Content::Template {
                     template: pinned.reference,
                     subject,

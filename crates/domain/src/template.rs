@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, fmt, fmt::Debug, str::FromStr};
 
-use crate::{address::Mailbox, message::Variables};
+use crate::{
+    address::Mailbox,
+    message::{Subject, Variables},
+};
 
 /// A text that cannot name a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +119,8 @@ pub struct PinnedTemplate {
     pub from: Option<Mailbox>,
     /// Where answers go, if the template says so.
     pub reply_to: Option<Mailbox>,
+    /// Its subject with this data; or why that is no subject, in words for the submitter.
+    pub subject: Result<Subject, String>,
 }
 
 /// Why data does not fit a template: every reason at once.
@@ -143,9 +148,10 @@ pub struct VariableProblem {
 /// The templates that are current on this node.
 #[cfg_attr(feature = "testing", mockall::automock)]
 pub trait TemplateCatalog: Debug + Send + Sync + 'static {
-    /// Checks `variables` against what the template declares and names its current version.
+    /// Checks `variables` against what the template declares, names its current version and renders its subject: data
+    /// that would break a header is refused before anything is stored.
     ///
     /// # Errors
-    /// [`PinError`] with every reason at once; nothing is rendered.
+    /// [`PinError`] with every reason at once.
     fn pin(&self, name: &TemplateName, variables: &Variables) -> Result<PinnedTemplate, PinError>;
 }

@@ -164,6 +164,15 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or(Err(RenderError::Panicked))
 }
 
+/// Renders the subject of a template.
+fn subject(compiled: &Compiled, variables: Variables) -> Result<Subject, RenderError> {
+    let failed = |part: &'static str| move |source| RenderError::Part { part, source };
+    let context = compiled.context(variables).map_err(failed("variables"))?;
+    let rendered = compiled.render("subject.txt", &context);
+    let rendered = rendered.map_err(failed("subject.txt"))?;
+    rendered.trim().parse().map_err(RenderError::Subject)
+}
+
 /// Renders all parts of a template.
 fn render(
     compiled: &Compiled,

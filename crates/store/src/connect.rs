@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -204,6 +205,8 @@ fn check_writable(path: &Path) -> Result<(), OpenError> {
         .create(true)
         .truncate(false)
         .write(true)
+        // Mails are for their owner alone, whatever the folder allows. The log beside the file follows it.
+        .mode(0o600)
         .open(path);
     open.map(drop).map_err(|source| OpenError::NotWritable {
         path: path.to_owned(),

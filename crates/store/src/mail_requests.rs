@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{convert::micros, entity::account_mail_requests as requests, writer::Unit};
 
+/// How far requests may overtake each other between asking and storing, in microseconds: a minute.
+const OVERTAKEN: i64 = 60_000_000;
+
 /// Counts a request, if the address has not had as many as are allowed. Refused ones do not count, so that the wait that
 /// is told is true.
 pub(crate) async fn count(
@@ -21,13 +24,14 @@ pub(crate) async fn count(
     let address = Sha256::digest(email.canonical().expose()).to_vec();
     let now = micros(at);
     let window = i64::try_from(allowance.window.as_micros()).unwrap_or(i64::MAX);
-    // What lies ahead was counted before the clock was set back: it locks nobody out.
+    // What lies far ahead was counted before the clock was set back: it locks nobody out. A little ahead lies what was
+    // asked for later and stored earlier.
     let counted: Vec<i64> = requests::Entity::find()
         .select_only()
         .column(requests::Column::At)
         .filter(requests::Column::AddressHash.eq(address.clone()))
         .filter(requests::Column::At.gt(now.saturating_sub(window)))
-        .filter(requests::Column::At.lte(now))
+        .filter(requests::Column::At.lte(now.saturating_add(OVERTAKEN)))
         .order_by_desc(requests::Column::At)
         .limit(u64::from(allowance.requests.max(1)))
         .into_tuple()
@@ -35,7 +39,7 @@ pub(crate) async fn count(
         .await?;
     let allowed = usize::try_from(allowance.requests.max(1)).unwrap_or(usize::MAX);
     if let Some(oldest) = counted.get(allowed - 1) {
-        let wait = oldest.saturating_add(window).saturating_sub(now);
+        let wait = oldest.saturating_add(window).saturating_sub(now).max(1);
         return Ok(Requested::Limited {
             retry_after: std::time::Duration::from_micros(u64::try_from(wait).unwrap_or_default()),
         });

@@ -99,6 +99,16 @@ impl Problems {
         self.0.iter().any(inside)
     }
 
+    /// The same; but where the document itself is of another kind, nothing about members that it cannot have.
+    #[must_use]
+    pub fn without_consequences(mut self) -> Self {
+        let whole = |problem: &FieldProblem| problem.pointer.0.is_empty();
+        if self.0.iter().any(whole) {
+            self.0.retain(whole);
+        }
+        self
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

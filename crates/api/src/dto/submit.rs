@@ -83,6 +83,7 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
                 let variables = root.member("template").member("variables");
                 (variables.member(&variable.name), variable.missing)
             }
+            DraftProblem::Subject(_) => (root.member("template").member("variables"), false),
             DraftProblem::NoSender => (root.member("from"), true),
             DraftProblem::Expired => (root.member("expires_at"), false),
         };
@@ -90,6 +91,7 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
             DraftProblem::Variable(variable) => variable.detail,
             DraftProblem::UnknownStream(_)
             | DraftProblem::UnknownTemplate(_)
+            | DraftProblem::Subject(_)
             | DraftProblem::NoSender
             | DraftProblem::Expired => problem.to_string(),
         };
@@ -161,7 +163,7 @@ fn recipients(fields: &mut Fields, problems: &mut Problems) -> Recipients {
         let detail = format!("at most {MAX_RECIPIENTS} recipients in all, with cc and bcc");
         problems.invalid(at, detail);
     }
-    recipients
+    recipients.merged()
 }
 
 /// A time that says which one it is: RFC 3339 with `Z` or an offset, cut to the microseconds that are stored.

@@ -181,6 +181,7 @@ pub(crate) fn pinned(name: &str) -> PinnedTemplate {
         },
         from: None,
         reply_to: None,
+        subject: Ok("A subject".parse().expect("a subject")),
     }
 }
 

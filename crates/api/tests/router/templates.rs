@@ -34,7 +34,12 @@ async fn a_template_takes_the_place_of_subject_and_body() {
     else {
         panic!("not by a template");
     };
-    assert_eq!((template.name.as_str(), subject), ("welcome", &None));
+    let subject = subject.as_ref().map(|subject| subject.as_str());
+    assert_eq!(
+        (template.name.as_str(), subject),
+        ("welcome", Some("A subject")),
+        "the subject is fixed when the mail is accepted"
+    );
 }
 
 #[tokio::test]

@@ -36,6 +36,22 @@ impl Recipients {
         }
     }
 
+    /// Each address once, where it was named first: whoever is in `to` is not in `cc` or `bcc` again.
+    #[must_use]
+    pub fn merged(self) -> Self {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut once = |mailboxes: Vec<Mailbox>| {
+            let mut mailboxes = mailboxes;
+            mailboxes.retain(|mailbox| seen.insert(mailbox.address().canonical()));
+            mailboxes
+        };
+        Self {
+            to: once(self.to),
+            cc: once(self.cc),
+            bcc: once(self.bcc),
+        }
+    }
+
     /// Number of mailboxes given, repetitions included.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -198,5 +214,8 @@ mod tests {
             ["ada@example.com", "bob@example.com", "eve@example.com"]
         );
         assert_eq!(recipients.count(), 5);
+        let merged = recipients.merged();
+        let places = (merged.to.len(), merged.cc.len(), merged.bcc.len());
+        assert_eq!(places, (1, 1, 1), "each where it was named first");
     }
 }

@@ -43,7 +43,7 @@ impl fmt::Display for TemplateProblem {
 
 /// Templates that cannot be used, with every reason.
 #[derive(Debug, thiserror::Error)]
-#[error("{} problems in templates", .0.len())]
+#[error("templates are broken; problems: {}", .0.len())]
 pub struct LoadError(pub Vec<TemplateProblem>);
 
 /// What loading gave.
@@ -154,6 +154,8 @@ impl TemplateCatalog for Library {
             reference: entry.version.reference.clone(),
             from: manifest.from.clone(),
             reply_to: manifest.reply_to.clone(),
+            subject: super::subject(&entry.compiled, variables.clone())
+                .map_err(|error| chain(&error)),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use posthaste_domain::{
     address::EmailAddress,
     delivery::{Class, Reply, Stage},
 };
+use tokio::sync::Notify;
 
 use super::{
     Timeouts, classify,
@@ -251,11 +252,11 @@ impl Session {
     async fn body(&mut self, message: &[u8], timeouts: &Timeouts) -> Outcome {
         // lettre writes CRLF in front of the dot.
         let message = message.strip_suffix(b"\r\n").unwrap_or(message);
-        let progress = AtomicU64::new(0);
+        let moved = Notify::new();
         let dot_may_be_out = AtomicBool::new(false);
         let mut chunks = message.chunks(CHUNK);
         let pieces = std::iter::from_fn(|| {
-            progress.fetch_add(1, Ordering::Relaxed);
+            moved.notify_one();
             let next = chunks.next();
             if next.is_none() {
                 // lettre writes the dot right after the last piece.
@@ -274,15 +275,18 @@ impl Session {
         };
         {
             let mut writing = std::pin::pin!(self.connection.message_iter(pieces));
+            // Each piece, and the dot, has its time from the moment at which the one before was taken.
             loop {
-                let before = progress.load(Ordering::Relaxed);
                 let out = dot_may_be_out.load(Ordering::Relaxed);
                 let limit = if out { timeouts.dot } else { timeouts.body };
-                match tokio::time::timeout(limit, &mut writing).await {
+                tokio::select! {
+                    biased;
                     // What was said is read from the wire below.
-                    Ok(_) => break,
-                    Err(_elapsed) if progress.load(Ordering::Relaxed) != before => {}
-                    Err(_elapsed) => return Outcome::Broken(broke("no answer in time")),
+                    _ = &mut writing => break,
+                    () = moved.notified() => {}
+                    () = tokio::time::sleep(limit) => {
+                        return Outcome::Broken(broke("no answer in time"));
+                    }
                 }
             }
         }

@@ -117,6 +117,26 @@ async fn trouble_after_the_dot_is_uncertain() {
     futures_util::future::join_all(cases).await;
 }
 
+/// A server that is silent after the dot is waited for as long as the dot's own limit says, whatever the body's is.
+#[tokio::test]
+async fn the_dot_has_its_own_limit_from_the_moment_it_is_out() {
+    let server = Server::start().await;
+    server.once(".", Say::Nothing);
+    let mut config = server.config();
+    config.timeouts.body = Duration::from_secs(600);
+    config.timeouts.dot = Duration::from_millis(200);
+    let transport = SmtpTransport::new("relay", config).expect("sound settings");
+    let sent = send(&transport, &["ada@example.com"]);
+    let receipt = tokio::time::timeout(Duration::from_secs(60), sent)
+        .await
+        .expect("the body's limit is not waited for")
+        .expect("each recipient has an outcome");
+    assert_eq!(
+        (receipt.replies[0].stage, receipt.replies[0].class),
+        (Stage::Dot, Class::Uncertain)
+    );
+}
+
 /// A refusal is the server's right: what it says decides for whom, and for how long.
 #[tokio::test]
 async fn refusals_are_about_what_they_answer() {

@@ -1,6 +1,6 @@
 //! What a mail carries beside its content, in JSON: headers, tags, metadata.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use posthaste_domain::message::{ExtraHeader, Tag};
 
@@ -26,8 +26,14 @@ pub(super) fn read_headers(fields: &mut Fields, problems: &mut Problems) -> Vec<
     let at = field.pointer.clone();
     let entries = field.entries(problems);
     bounded(entries.len(), MAX_LABELS, "headers", at, problems);
+    // Names of headers do not tell upper from lower case (RFC 5322 section 1.2.2).
+    let mut seen = BTreeSet::new();
     let read = entries.into_iter().filter_map(|(name, field)| {
         let pointer = field.pointer.clone();
+        if !seen.insert(name.to_ascii_lowercase()) {
+            problems.invalid(pointer, "this header is named twice");
+            return None;
+        }
         let header = ExtraHeader::new(&name, &field.text(problems)?);
         header
             .map_err(|error| problems.invalid(pointer, error.to_string()))
