@@ -16,6 +16,7 @@ mod m0002_messages;
 mod m0003_queue;
 mod m0004_sessions;
 mod m0005_sealed;
+mod m0006_beats;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_queue::Migration),
             Box::new(m0004_sessions::Migration),
             Box::new(m0005_sealed::Migration),
+            Box::new(m0006_beats::Migration),
         ]
     }
 }

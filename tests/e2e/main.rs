@@ -4,6 +4,7 @@ mod accounts;
 mod command_line;
 mod crowd;
 mod delivery;
+mod nodes;
 mod peers;
 mod refusals;
 mod sessions;

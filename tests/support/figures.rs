@@ -10,10 +10,15 @@ pub(crate) fn figure<T>(short: T, full: T) -> T {
 }
 
 /// Whether an environment variable has a value.
+pub(crate) fn is_set(name: &str) -> bool {
+    variable(name).is_some()
+}
+
+/// The value of an environment variable, if it has one.
 #[expect(
     clippy::disallowed_methods,
     reason = "switches of the test run, not settings of the program"
 )]
-pub(crate) fn is_set(variable: &str) -> bool {
-    std::env::var(variable).is_ok_and(|value| !value.is_empty())
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -3,7 +3,7 @@
 //! A body that says its length reserves it before the first byte is read; one that does not reserves piece by piece.
 //! Where the budget has no room the request is refused at once: waiting bodies would only fill memory later.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -87,6 +87,7 @@ impl BodyIntake {
     ) -> Result<Received, ApiError> {
         let declared = declared_length(headers).unwrap_or(0);
         if declared > limit as u64 {
+            discard(body).await;
             return Err(too_large(limit));
         }
         let declared = usize::try_from(declared).unwrap_or(limit);
@@ -97,6 +98,8 @@ impl BodyIntake {
             let piece: Bytes = frame.into_data().unwrap_or_default();
             let length = bytes.len() + piece.len();
             if length > limit {
+                drop(bytes);
+                discard(body).await;
                 return Err(too_large(limit));
             }
             reserved.merge(self.reserve(length.saturating_sub(reserved.num_permits()))?);
@@ -116,6 +119,28 @@ impl BodyIntake {
             .try_acquire_many_owned(bytes)
             .map_err(|_| room())
     }
+}
+
+/// Most bytes that are read only to be thrown away.
+const LINGER: usize = 16 * 1024 * 1024;
+/// Longest time for that.
+const LONGEST_LINGER: Duration = Duration::from_secs(1);
+
+/// Reads on past a body that is refused: a connection that is closed while its client still writes takes the answer with
+/// it.
+async fn discard(mut body: Body) {
+    let reading = async {
+        let mut left = LINGER;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            if length > left {
+                return;
+            }
+            left -= length;
+        }
+    };
+    // Whoever sends no faster gets the answer anyway.
+    tokio::time::timeout(LONGEST_LINGER, reading).await.ok();
 }
 
 /// Whether the body's type is JSON in UTF-8.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use posthaste_composition::{
     Composed, Migrate, compose,
-    settings::{Environment, Loaded, Role, Settings, TransportKind},
+    settings::{Environment, Loaded, Place, Role, Settings, TransportKind},
     telemetry,
 };
 use posthaste_host::{HostError, ProcessSignals, Signals};
@@ -125,10 +125,10 @@ fn banner(loaded: &Loaded, composed: &Composed) -> String {
     let settings = &loaded.settings;
     let url = &settings.http.public_url;
     let mut lines = vec![format!(
-        "posthaste {} · {} · data {} (SQLite, synced commits) · {}",
+        "posthaste {} · {} · data {} · {}",
         env!("CARGO_PKG_VERSION"),
         settings.environment.as_str(),
-        settings.database.path.display(),
+        place(settings),
         loaded.layers,
     )];
     let key = settings
@@ -170,6 +170,14 @@ fn banner(loaded: &Loaded, composed: &Composed) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// Where the data is. The URL of a server holds a password and is not shown.
+fn place(settings: &Settings) -> String {
+    match &settings.database.place {
+        Place::Sqlite(path) => format!("{} (SQLite, synced commits)", path.display()),
+        Place::Postgres(_) => "in PostgreSQL (synced commits)".to_owned(),
+    }
 }
 
 fn way_out(settings: &Settings, kind: &TransportKind) -> String {

@@ -28,7 +28,7 @@ use posthaste_mail::{
 use posthaste_migrations::Migrator;
 use posthaste_queue::{Backoff, LaneConfig, Registry, Worker, WorkerConfig, WorkerError};
 use posthaste_scheduler::{First, InvalidInterval, Schedule, Scheduler};
-use posthaste_store::{Migrate, OpenError, Opened, Store, StoreConfig};
+use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 use secrecy::ExposeSecret;
 use tracing::{info, warn};
 
@@ -39,7 +39,7 @@ use crate::{
     readiness::Readiness,
     scopes::{JobScopes, Services},
     secret_key::{self, SecretKeyError},
-    settings::{Role, Settings},
+    settings::{Place, Role, Settings},
 };
 
 /// Why the services could not be put together.
@@ -239,11 +239,9 @@ async fn open_store(
     migrate: Migrate,
 ) -> Result<(Arc<Store>, Opened), ComposeError> {
     let database = &settings.database;
-    if let Some(folder) = database
-        .path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    let file = database.place.file();
+    let folder = file.and_then(Path::parent).unwrap_or(&settings.data_dir);
+    if !folder.as_os_str().is_empty() {
         // Mail and accounts are for their owner alone.
         fs::DirBuilder::new()
             .recursive(true)
@@ -259,7 +257,10 @@ async fn open_store(
         None => secret_key::kept_in(&settings.data_dir)?,
     };
     let config = StoreConfig {
-        path: database.path.clone(),
+        database: match &database.place {
+            Place::Sqlite(path) => DatabasePlace::Sqlite(path.clone()),
+            Place::Postgres(url) => DatabasePlace::Postgres(url.clone()),
+        },
         busy_timeout: database.busy_timeout,
         read_connections: database.read_connections,
         intake_commands: database.intake_commands,

@@ -75,9 +75,8 @@
 
 use async_trait::async_trait;
 use posthaste_domain::{delivery::BodyHash, stores::MessageStore};
-use posthaste_host::Stop;
 use posthaste_mail::{DataGate, Deliver, Gate, GateShut};
-use posthaste_queue::JobMeta;
+use posthaste_queue::{Hold, JobMeta};
 
 use crate::scopes::Services;
 
@@ -90,11 +89,11 @@ pub struct JobRoot {
 }
 
 impl JobRoot {
-    pub(crate) fn new(job: JobMeta, services: Services, stop: Stop) -> Self {
+    pub(crate) fn new(job: JobMeta, services: Services, hold: Hold) -> Self {
         Self {
             job,
             services,
-            gate: LeaseGate { stop },
+            gate: LeaseGate { hold },
         }
     }
 
@@ -141,16 +140,16 @@ impl<'job> JobScope<'job> {
 /// an unknown outcome nothing is recorded: asking costs one atomic load.
 #[derive(Debug)]
 struct LeaseGate {
-    stop: Stop,
+    hold: Hold,
 }
 
 #[async_trait]
 impl DataGate for LeaseGate {
     async fn open(&self, _hash: BodyHash) -> Result<(), GateShut> {
-        if self.stop.is_forced() {
-            Err(GateShut)
-        } else {
+        if self.hold.is_good() {
             Ok(())
+        } else {
+            Err(GateShut)
         }
     }
 }

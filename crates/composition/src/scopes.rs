@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthaste_domain::stores::MessageStore;
-use posthaste_host::Stop;
 use posthaste_mail::Deliver;
-use posthaste_queue::{End, JobMeta, ScopeError, ScopeFactory};
+use posthaste_queue::{End, Hold, JobMeta, ScopeError, ScopeFactory};
 use tracing::debug;
 
 use crate::scope::{JobRoot, JobScope};
@@ -54,8 +53,8 @@ impl ScopeFactory for JobScopes {
     type Root = JobRoot;
     type Scope<'job> = JobScope<'job>;
 
-    async fn open(&self, job: &JobMeta, stop: Stop) -> Result<JobRoot, ScopeError> {
-        Ok(JobRoot::new(job.clone(), self.services.clone(), stop))
+    async fn open(&self, job: &JobMeta, hold: Hold) -> Result<JobRoot, ScopeError> {
+        Ok(JobRoot::new(job.clone(), self.services.clone(), hold))
     }
 
     fn scope<'job>(root: &'job JobRoot) -> JobScope<'job> {

@@ -84,7 +84,7 @@ fn both_shipped_environments_load() {
     let development = Place::new(&[]).settings();
     assert_eq!(development.environment, Environment::Development);
     assert_eq!(
-        development.database.path,
+        development.database.place.file().unwrap(),
         Path::new(".posthaste/posthaste.db")
     );
     assert_eq!(development.keys[0].key.expose_secret(), "re_ph_dev");
@@ -241,15 +241,24 @@ fn mail_and_passwords_do_not_leave_this_machine_in_clear_by_mistake() {
 }
 
 #[test]
-fn postgresql_is_told_to_come_later_and_other_databases_are_refused() {
+fn a_database_is_a_file_or_a_postgresql_server_and_nothing_else() {
     let refused = |url: &str| Place::new(&[("DATABASE_URL", url)]).problems().remove(0);
-    assert!(
-        refused("postgres://user:canary@db/x").contains("PostgreSQL comes with a later release")
-    );
-    assert!(!refused("postgres://user:canary@db/x").contains("canary"));
-    assert!(refused("mysql://x").contains("expected sqlite:PATH"));
+    for url in ["mysql://user:canary@db/x", "sqlite:", "postgres:canary"] {
+        let refused = refused(url);
+        assert!(
+            refused.contains("expected sqlite:PATH or postgres://"),
+            "{refused}"
+        );
+        assert!(!refused.contains("canary"), "{refused}");
+    }
+    let server = Place::new(&[("DATABASE_URL", "postgres://user:canary@db/x")]).settings();
+    assert!(server.database.place.file().is_none());
+    assert!(!format!("{server:?}").contains("canary"));
     let place = Place::new(&[("DATABASE_URL", "sqlite:/tmp/x.db")]);
-    assert_eq!(place.settings().database.path, Path::new("/tmp/x.db"));
+    assert_eq!(
+        place.settings().database.place.file(),
+        Some(Path::new("/tmp/x.db"))
+    );
 }
 
 #[test]

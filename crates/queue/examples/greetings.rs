@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use posthaste_host::{Host, Stop};
 use posthaste_queue::{
-    Backoff, End, Job, JobError, JobHandler, JobId, JobMeta, LaneConfig, MemoryQueue, NewJob,
+    Backoff, End, Hold, Job, JobError, JobHandler, JobId, JobMeta, LaneConfig, MemoryQueue, NewJob,
     Outcome, Queue, Registry, ScopeError, ScopeFactory, Worker, WorkerConfig,
 };
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ impl ScopeFactory for Scopes {
     type Root = u32;
     type Scope<'job> = &'job u32;
 
-    async fn open(&self, job: &JobMeta, _stop: Stop) -> Result<u32, ScopeError> {
+    async fn open(&self, job: &JobMeta, _hold: Hold) -> Result<u32, ScopeError> {
         Ok(job.attempt)
     }
 

@@ -21,9 +21,10 @@ use tokio::{
 };
 
 use crate::{
-    channel::{Closed, Sender, TrySendError},
+    channel::{Sender, TrySendError},
     job::{ClaimedJob, JobId, Lane},
     lease::{BootId, Fence, Lease},
+    pulse::Pulse,
 };
 
 /// A claimed job with the permit that it occupies until its settlement is committed.
@@ -35,12 +36,20 @@ pub(crate) struct Held {
 
 /// What accepting stores and the worker of one node share.
 pub struct Handover {
-    boot: BootId,
+    /// The node's present life; none before its first.
+    life: Mutex<Option<Life>>,
     lanes: BTreeMap<Lane, LaneState>,
     recent: Duration,
     open: AtomicBool,
-    channel: Sender<Held>,
     waiting: Notify,
+}
+
+/// One boot id, for as long as the other nodes hold it for alive.
+#[derive(Clone)]
+struct Life {
+    boot: BootId,
+    pulse: Pulse,
+    channel: Sender<Held>,
 }
 
 struct LaneState {
@@ -51,10 +60,8 @@ struct LaneState {
 
 impl Handover {
     pub(crate) fn new(
-        boot: BootId,
         lanes: impl IntoIterator<Item = (Lane, Arc<Semaphore>)>,
         recent: Duration,
-        channel: Sender<Held>,
     ) -> Self {
         let state = |permits| LaneState {
             permits,
@@ -65,11 +72,10 @@ impl Handover {
             .map(|(lane, permits)| (lane, state(permits)))
             .collect();
         Self {
-            boot,
+            life: Mutex::default(),
             lanes,
             recent,
             open: AtomicBool::new(false),
-            channel,
             waiting: Notify::new(),
         }
     }
@@ -88,11 +94,16 @@ impl Handover {
         if empty_since.is_none_or(|at| at.elapsed() > self.recent) {
             return None;
         }
+        let life = self.life().filter(|life| life.pulse.is_fresh())?;
         let permit = Arc::clone(&state.permits).try_acquire_owned().ok()?;
-        Some(Reservation {
-            handover: Arc::clone(self),
-            permit,
-        })
+        Some(Reservation { life, permit })
+    }
+
+    fn life(&self) -> Option<Life> {
+        self.life
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Says that work of `lane` was committed without a reservation: the worker claims it soon, and nothing is handed
@@ -115,15 +126,6 @@ impl Handover {
         }
     }
 
-    /// Starts a job that was claimed from the table.
-    pub(crate) async fn start(&self, held: Held) -> Result<(), Box<Held>> {
-        self.channel
-            .send(held)
-            .await
-            .map(|_| ())
-            .map_err(|Closed(held)| Box::new(held))
-    }
-
     pub(crate) async fn wait_for_work(&self) {
         self.waiting.notified().await;
     }
@@ -140,7 +142,14 @@ impl Handover {
         }
     }
 
-    pub(crate) fn open(&self) {
+    /// From now on work may be handed over, to the node `boot` by way of `channel`.
+    pub(crate) fn open(&self, boot: BootId, pulse: Pulse, channel: Sender<Held>) {
+        let life = Life {
+            boot,
+            pulse,
+            channel,
+        };
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some(life);
         self.open.store(true, Ordering::Release);
     }
 
@@ -152,7 +161,7 @@ impl Handover {
 impl fmt::Debug for Handover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handover")
-            .field("boot", &self.boot)
+            .field("boot", &self.life().map(|life| life.boot))
             .field("open", &self.open)
             .finish_non_exhaustive()
     }
@@ -166,9 +175,8 @@ pub(crate) enum Found {
 }
 
 /// A free executor, kept for one job that is being committed. Dropping it frees the executor.
-#[derive(Debug)]
 pub struct Reservation {
-    handover: Arc<Handover>,
+    life: Life,
     permit: OwnedSemaphorePermit,
 }
 
@@ -176,7 +184,7 @@ impl Reservation {
     /// Who will hold the lease.
     #[must_use]
     pub fn boot(&self) -> BootId {
-        self.handover.boot
+        self.life.boot
     }
 
     /// The lease under which `job` is to be inserted.
@@ -185,7 +193,7 @@ impl Reservation {
         Lease {
             job,
             fence: Fence::FIRST,
-            boot: self.handover.boot,
+            boot: self.life.boot,
         }
     }
 
@@ -195,10 +203,18 @@ impl Reservation {
     /// # Errors
     /// [`ClaimedJob`] back, boxed for its size.
     pub fn deliver(self, job: ClaimedJob) -> Result<(), Box<ClaimedJob>> {
-        let Self { handover, permit } = self;
-        match handover.channel.try_send(Held { job, permit }) {
+        let Self { life, permit } = self;
+        match life.channel.try_send(Held { job, permit }) {
             Ok(_) => Ok(()),
             Err(TrySendError::Full(held) | TrySendError::Closed(held)) => Err(Box::new(held.job)),
         }
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation")
+            .field("boot", &self.life.boot)
+            .finish_non_exhaustive()
     }
 }

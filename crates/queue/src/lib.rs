@@ -14,6 +14,7 @@ pub mod handover;
 pub mod job;
 pub mod lease;
 pub mod memory;
+pub mod pulse;
 pub mod queue;
 pub mod registry;
 pub mod scope;
@@ -28,9 +29,10 @@ pub use crate::{
     job::{ClaimedJob, InvalidLane, Job, JobId, JobMeta, Lane, NewJob},
     lease::{BootId, Fence, Lease},
     memory::MemoryQueue,
-    queue::{ClaimRequest, LaneDemand, Promoted, Pushed, Queue, QueueError, Settled},
+    pulse::Pulse,
+    queue::{ClaimRequest, LaneDemand, Promoted, Pushed, Queue, QueueError, Settled, Swept},
     registry::Registry,
-    scope::{End, ScopeError, ScopeFactory},
+    scope::{End, Hold, ScopeError, ScopeFactory},
     verdict::{Settlement, Verdict},
     worker::{LaneConfig, Worker, WorkerConfig, WorkerError},
 };

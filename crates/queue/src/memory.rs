@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::{
     job::{ClaimedJob, JobId, JobMeta, Lane, NewJob},
     lease::{BootId, Fence, Lease},
-    queue::{ClaimRequest, Promoted, Pushed, Queue, QueueError, Settled},
+    pulse::Pulse,
+    queue::{ClaimRequest, Promoted, Pushed, Queue, QueueError, Settled, Swept},
     verdict::{Settlement, Verdict},
 };
 
@@ -257,8 +258,13 @@ impl State {
 impl<E: fmt::Debug + Send + Sync + 'static> Queue for MemoryQueue<E> {
     type Effects = E;
 
-    async fn join(&self, _boot: BootId) -> Result<(), QueueError> {
-        Ok(())
+    async fn join(&self, _boot: BootId) -> Result<Pulse, QueueError> {
+        Ok(Pulse::unjudged())
+    }
+
+    /// Its nodes live and die with it.
+    async fn sweep(&self) -> Result<Swept, QueueError> {
+        Ok(Swept::default())
     }
 
     async fn leave(&self, boot: BootId) -> Result<(), QueueError> {

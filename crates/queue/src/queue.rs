@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::{
     job::{ClaimedJob, Lane, NewJob},
     lease::BootId,
+    pulse::Pulse,
     verdict::Settlement,
 };
 
@@ -58,6 +59,15 @@ pub enum Settled {
     Stale,
 }
 
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Nodes that have died.
+    pub nodes: u64,
+    /// Jobs taken back.
+    pub jobs: u64,
+}
+
 /// What a promotion found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promoted {
@@ -75,8 +85,8 @@ pub trait Queue: Debug + Send + Sync + 'static {
     /// What is committed together with a job's end.
     type Effects: Debug + Send + Sync + 'static;
 
-    /// Enters a node that is about to claim.
-    async fn join(&self, boot: BootId) -> Result<(), QueueError>;
+    /// Enters a node that is about to claim, and begins to beat for it where others judge it.
+    async fn join(&self, boot: BootId) -> Result<Pulse, QueueError>;
 
     /// Gives back all that the node holds, attempts unspent, and takes its row out, in one transaction.
     async fn leave(&self, boot: BootId) -> Result<(), QueueError>;
@@ -94,6 +104,10 @@ pub trait Queue: Debug + Send + Sync + 'static {
         &self,
         batch: Arc<[Settlement<Self::Effects>]>,
     ) -> Result<Vec<Settled>, QueueError>;
+
+    /// Looks after the other nodes: takes the jobs of dead ones back, with a crash counted for each, and those that no
+    /// live node holds. Called about once a second by every node that works; any number of them may do it at once.
+    async fn sweep(&self) -> Result<Swept, QueueError>;
 
     /// Makes jobs ready whose wait is over.
     async fn promote(&self) -> Result<Promoted, QueueError>;

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use posthaste_host::Stop;
 
-use crate::job::JobMeta;
+use crate::{job::JobMeta, pulse::Pulse};
 
 /// How a job's attempt ended, told to its scope when it is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,33 @@ pub enum End {
 #[error("the scope of a job could not be opened")]
 pub struct ScopeError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// What an attempt still has of its job.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    stop: Stop,
+    pulse: Pulse,
+}
+
+impl Hold {
+    /// Of an attempt that is stopped by `stop`, on a node with this pulse.
+    #[must_use]
+    pub fn new(stop: Stop, pulse: Pulse) -> Self {
+        Self { stop, pulse }
+    }
+
+    /// This attempt's own: requested when the node begins to stop, forced when the attempt has ended or must end at once.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Whether the attempt may still let something out that cannot be taken back. Asked right before that.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.stop.is_forced() && self.pulse.is_fresh()
+    }
+}
+
 /// Opens and closes the scope of each job.
 #[async_trait]
 pub trait ScopeFactory: Send + Sync + 'static {
@@ -38,9 +65,8 @@ pub trait ScopeFactory: Send + Sync + 'static {
     where
         Self: 'job;
 
-    /// Makes the services of one attempt. `stop` is this attempt's own: requested when the node begins to stop, forced
-    /// when the attempt must let nothing more out (deadline passed, node ends at once).
-    async fn open(&self, job: &JobMeta, stop: Stop) -> Result<Self::Root, ScopeError>;
+    /// Makes the services of one attempt.
+    async fn open(&self, job: &JobMeta, hold: Hold) -> Result<Self::Root, ScopeError>;
 
     /// Lends the services.
     fn scope<'job>(root: &'job Self::Root) -> Self::Scope<'job>;

@@ -17,20 +17,24 @@ mod settler;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use executor::Executor;
+use executor::{Executor, Runner};
 use posthaste_host::{HostedService, Ready, ServiceError, Stop};
 use producer::Producer;
 use settler::Settler;
-use tokio::sync::{Semaphore, mpsc};
-use tracing::info;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
+use tracing::{info, warn};
 
 use crate::{
     backoff::Backoff,
-    channel::{self, FullMode, Receiver},
+    channel::{self, FullMode, Sender},
     handover::{Handover, Held},
     job::Lane,
     lease::BootId,
-    queue::Queue,
+    pulse::Pulse,
+    queue::{Queue, QueueError},
     registry::Registry,
     scope::ScopeFactory,
 };
@@ -88,7 +92,13 @@ pub struct Worker<F: ScopeFactory, Q: Queue + ?Sized> {
     boot: BootId,
     permits: BTreeMap<Lane, Arc<Semaphore>>,
     handover: Arc<Handover>,
-    channel: Receiver<Held>,
+}
+
+/// What the parts of a worker share of its present life.
+struct Node {
+    boot: BootId,
+    pulse: Pulse,
+    channel: Sender<Held>,
 }
 
 impl<F: ScopeFactory, Q: Queue + ?Sized> Worker<F, Q> {
@@ -120,21 +130,18 @@ impl<F: ScopeFactory, Q: Queue + ?Sized> Worker<F, Q> {
             .iter()
             .map(|l| (l.lane.clone(), Arc::new(Semaphore::new(l.permits))))
             .collect();
-        let (sender, channel) = channel::bounded(config.channel_capacity, FullMode::Wait);
-        let boot = BootId::random();
         let shared = permits
             .iter()
             .map(|(lane, permits)| (lane.clone(), Arc::clone(permits)));
-        let handover = Arc::new(Handover::new(boot, shared, config.recent_claim, sender));
+        let handover = Arc::new(Handover::new(shared, config.recent_claim));
         Ok(Self {
             queue,
             factory: Arc::new(factory),
             registry,
             config,
-            boot,
+            boot: BootId::random(),
             permits,
             handover,
-            channel,
         })
     }
 
@@ -144,7 +151,7 @@ impl<F: ScopeFactory, Q: Queue + ?Sized> Worker<F, Q> {
         Arc::clone(&self.handover)
     }
 
-    /// The id under which this worker holds leases.
+    /// The id under which this worker first holds leases. It takes another one if the other nodes hold it for dead.
     #[must_use]
     pub fn boot(&self) -> BootId {
         self.boot
@@ -172,39 +179,102 @@ impl<F: ScopeFactory, Q: Queue + ?Sized> HostedService for Worker<F, Q> {
             factory,
             registry,
             config,
-            boot,
+            mut boot,
             permits,
             handover,
-            channel,
         } = *self;
-        queue.join(boot).await?;
-        let total = config.lanes.iter().map(|lane| lane.permits).sum();
-        let (ended, endings) = mpsc::channel(total);
-        let producer = Producer::new(
-            Arc::clone(&queue),
-            Arc::clone(&handover),
-            boot,
-            permits,
-            &config,
-        );
-        let executor = Executor::new(factory, registry, &config, ended);
-        let settler = Settler::new(Arc::clone(&queue), Arc::clone(&handover), endings);
-        handover.open();
-        info!(node = %boot, lanes = config.lanes.len(), permits = total, "worker started");
-        ready.ready();
-
-        // The three parts end one behind the other: no more claims, then no more jobs running, then no more to settle.
-        let stages = async {
-            tokio::join!(
-                producer.run(&stop),
-                executor.run(channel, &stop),
-                settler.run(&stop)
-            );
-        };
-        stages.await;
-        queue.leave(boot).await?;
-        info!(node = %boot, "worker stopped");
+        let total = config.lanes.iter().map(|lane| lane.permits).sum::<usize>();
+        let runner = Arc::new(Runner::new(factory, registry, &config));
+        let mut ready = Some(ready);
+        // A life that has ended may still wait for replies: it is let go on beside the next one.
+        let mut lives = JoinSet::new();
+        let mut boots = Vec::new();
+        loop {
+            let Some(pulse) = join(&*queue, boot, &stop, ready.is_some()).await? else {
+                break;
+            };
+            boots.push(boot);
+            let (sender, receiver) = channel::bounded(config.channel_capacity, FullMode::Wait);
+            let (ended, endings) = mpsc::channel(total);
+            let node = Node {
+                boot,
+                pulse: pulse.clone(),
+                channel: sender.clone(),
+            };
+            let (q, h) = (Arc::clone(&queue), Arc::clone(&handover));
+            let producer = Producer::new(q, h, node, &permits, &config);
+            let executor = Executor::new(Arc::clone(&runner), pulse.clone(), ended);
+            let settler = Settler::new(Arc::clone(&queue), Arc::clone(&handover), endings);
+            handover.open(boot, pulse.clone(), sender);
+            info!(node = %boot, lanes = config.lanes.len(), permits = total, "worker started");
+            if let Some(ready) = ready.take() {
+                ready.ready();
+            }
+            let life = stop.child();
+            let ending = life.clone();
+            lives.spawn(async move {
+                // The three parts end one behind the other: no more claims, then no more jobs running, then no more to
+                // settle.
+                tokio::join!(
+                    producer.run(&life),
+                    executor.run(receiver, &life),
+                    settler.run(&life)
+                );
+            });
+            let end = tokio::select! {
+                () = stop.requested() => LifeEnd::Stop,
+                () = pulse.died() => LifeEnd::Death,
+                Some(Err(panic)) = lives.join_next() => return Err(panic.into()),
+            };
+            match end {
+                LifeEnd::Stop => break,
+                LifeEnd::Death => {
+                    warn!(node = %boot, "the other nodes hold this one for dead; going on under another id");
+                    ending.request();
+                    boot = BootId::random();
+                }
+            }
+        }
+        while let Some(ended) = lives.join_next().await {
+            ended?;
+        }
+        for boot in boots {
+            queue.leave(boot).await?;
+            info!(node = %boot, "worker stopped");
+        }
         Ok(())
+    }
+}
+
+enum LifeEnd {
+    Stop,
+    Death,
+}
+
+/// Enters the queue; `None` if a stop was requested first. At the start a failure ends the service, later it is tried
+/// again: the database that lost this node may still be away.
+async fn join<Q: Queue + ?Sized>(
+    queue: &Q,
+    boot: BootId,
+    stop: &Stop,
+    first: bool,
+) -> Result<Option<Pulse>, QueueError> {
+    const PAUSE: Duration = Duration::from_secs(1);
+    loop {
+        match queue.join(boot).await {
+            Ok(pulse) => return Ok(Some(pulse)),
+            Err(error) if first => return Err(error),
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot join the queue; trying again"
+                );
+            }
+        }
+        tokio::select! {
+            () = stop.requested() => return Ok(None),
+            () = tokio::time::sleep(PAUSE) => {}
+        }
     }
 }
 

@@ -1,34 +1,48 @@
-//! Opening a SQLite file: lock, writer with synced commits (asserted, not assumed), schema, readers, and the jobs of
-//! processes that died.
+//! Opening a database: writer with synced commits, schema, readers; on SQLite also the lock and the jobs of processes
+//! that died.
+
+mod connector;
+mod postgres;
+mod sqlite;
 
 use std::{
+    collections::HashMap,
     fmt,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use posthaste_domain::clock::Clock;
-use posthaste_queue::Handover;
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
-use sea_orm_migration::MigratorTrait;
+use posthaste_queue::{BootId, Handover};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
+use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait};
+use secrecy::SecretString;
 
+pub(crate) use self::{connector::Connector, postgres::Postgres, sqlite::Sqlite};
 use crate::{
+    beat::Beats,
     lock::{FileLock, LockError},
     queue,
     seal::{Sealer, SealingKey},
+    sweep::Observations,
     writer::{Limits, Writer},
 };
+
+/// Which database, and where.
+#[derive(Debug, Clone)]
+pub enum DatabasePlace {
+    /// A SQLite file; its folder must exist. One process serves it.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database, by its URL. Any number of processes serve it.
+    Postgres(SecretString),
+}
 
 /// Where the database is and how much may wait to be written to it.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// The database file; its folder must exist.
-    pub path: PathBuf,
+    /// Which database.
+    pub database: DatabasePlace,
     /// How long a statement waits for a lock that another connection of this process holds.
     pub busy_timeout: Duration,
     /// Connections that read.
@@ -77,10 +91,10 @@ pub enum OpenError {
     #[error("the schema is newer than this release: unknown migration `{0}`")]
     TooNew(String),
     /// The database does not do what durability needs.
-    #[error("the database is not durable: {pragma} is {found}, not {wanted}")]
+    #[error("the database is not durable: {setting} is {found}, not {wanted}")]
     NotDurable {
         /// The setting.
-        pragma: &'static str,
+        setting: &'static str,
         /// What it must be.
         wanted: &'static str,
         /// What it is.
@@ -109,11 +123,17 @@ pub struct Opened {
 /// The stores and the durable queue of one node.
 pub struct Store {
     pub(crate) reader: DatabaseConnection,
+    pub(crate) backend: DbBackend,
+    pub(crate) connector: Connector,
     pub(crate) writer: Writer,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) handover: Arc<OnceLock<Arc<Handover>>>,
-    _lock: FileLock,
+    /// The beats of this process's nodes.
+    pub(crate) beats: Mutex<HashMap<BootId, Beats>>,
+    /// What this process has seen of the beats of all nodes.
+    pub(crate) sweeping: Mutex<Observations>,
+    _lock: Option<FileLock>,
 }
 
 impl Store {
@@ -126,24 +146,21 @@ impl Store {
         clock: Arc<dyn Clock>,
         migrate: Migrate,
     ) -> Result<(Self, Opened), OpenError> {
-        let lock = FileLock::beside(&config.path).map_err(|error| match error {
-            LockError::Held => OpenError::InUse(config.path.clone()),
-            LockError::Io(path, source) => OpenError::NotWritable { path, source },
-        })?;
-        check_writable(&config.path)?;
-        let connector = Connector {
-            path: config.path.clone(),
-            busy_timeout: config.busy_timeout,
-        };
+        let (connector, lock) = prepared(&config)?;
         let connection = connector.writer().await?;
-        let migrations = migrated::<M>(&connection, migrate).await?;
-        let recovered = queue::sqlite::recover_orphans(&connection, &*clock).await?;
+        let migrations = migrated::<M>(&connector, &connection, migrate).await?;
+        let recovered = match &lock {
+            Some(_) => queue::statements::recover_orphans(&connection, &*clock).await?,
+            None => 0,
+        };
         let reader = connector.readers(config.read_connections).await?;
         let handover = Arc::new(OnceLock::new());
         let limits = Limits::from(&config);
         let sealer = Arc::new(Sealer::new(&config.sealing_key));
+        let backend = connector.backend();
+        let sweeping = Mutex::new(Observations::default());
         let writer = Writer::start(
-            connector,
+            connector.clone(),
             connection,
             limits,
             Arc::clone(&clock),
@@ -153,10 +170,14 @@ impl Store {
         Ok((
             Self {
                 reader,
+                backend,
+                connector,
                 writer,
                 clock,
                 sealer,
                 handover,
+                beats: Mutex::default(),
+                sweeping,
                 _lock: lock,
             },
             Opened {
@@ -173,6 +194,16 @@ impl Store {
         }
     }
 
+    pub(crate) fn beats(&self) -> MutexGuard<'_, HashMap<BootId, Beats>> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Beats no more for the nodes of this process, without leaving: what a partition does, for tests of it.
+    #[doc(hidden)]
+    pub fn stop_beating(&self) {
+        self.beats().clear();
+    }
+
     /// Writes what waits, and closes. Whatever comes later is refused.
     pub async fn close(&self) {
         // Readers go first: the last connection to close empties the log into the file, which only a writer can do.
@@ -183,6 +214,7 @@ impl Store {
             );
         }
         self.writer.close().await;
+        self.beats().clear();
     }
 
     /// Returns when the writing task has ended, in order or not.
@@ -199,25 +231,54 @@ impl fmt::Debug for Store {
     }
 }
 
-/// SQLite opens a read-only file without complaint and fails at the first write; asked here, the answer is clear.
-fn check_writable(path: &Path) -> Result<(), OpenError> {
-    let open = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        // Mails are for their owner alone, whatever the folder allows. The log beside the file follows it.
-        .mode(0o600)
-        .open(path);
-    open.map(drop).map_err(|source| OpenError::NotWritable {
-        path: path.to_owned(),
-        source,
-    })
+/// The way to the database, and on SQLite the right to serve it.
+fn prepared(config: &StoreConfig) -> Result<(Connector, Option<FileLock>), OpenError> {
+    match &config.database {
+        DatabasePlace::Sqlite(path) => {
+            let lock = FileLock::beside(path).map_err(|error| match error {
+                LockError::Held => OpenError::InUse(path.clone()),
+                LockError::Io(path, source) => OpenError::NotWritable { path, source },
+            })?;
+            let sqlite = Sqlite {
+                path: path.clone(),
+                busy_timeout: config.busy_timeout,
+            };
+            sqlite.check_writable()?;
+            Ok((Connector::Sqlite(sqlite), Some(lock)))
+        }
+        DatabasePlace::Postgres(url) => {
+            Ok((Connector::Postgres(Postgres { url: url.clone() }), None))
+        }
+    }
 }
 
+/// Brings the schema up to date. On PostgreSQL one node does it while others wait, all in one transaction under a lock
+/// that ends with it, so that it works behind a pooler too.
 async fn migrated<M: MigratorTrait>(
+    connector: &Connector,
     connection: &DatabaseConnection,
     migrate: Migrate,
 ) -> Result<usize, OpenError> {
+    /// Any number, the same in every release.
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(8025)";
+    match connector {
+        Connector::Sqlite(_) => migrated_on::<M, _>(connection, migrate).await,
+        Connector::Postgres(_) => {
+            let txn = connection.begin().await?;
+            txn.execute_unprepared(LOCK).await?;
+            let pending = migrated_on::<M, _>(&txn, migrate).await?;
+            txn.commit().await?;
+            Ok(pending)
+        }
+    }
+}
+
+async fn migrated_on<'c, M, C>(connection: &'c C, migrate: Migrate) -> Result<usize, OpenError>
+where
+    M: MigratorTrait,
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
     M::install(connection).await?;
     let known: Vec<String> = M::migrations()
         .iter()
@@ -235,109 +296,4 @@ async fn migrated<M: MigratorTrait>(
             Ok(pending)
         }
     }
-}
-
-/// Makes connections to one database file.
-#[derive(Debug, Clone)]
-pub(crate) struct Connector {
-    path: PathBuf,
-    busy_timeout: Duration,
-}
-
-impl Connector {
-    /// The one connection that writes. Checkpoints are never run by its commits.
-    pub(crate) async fn writer(&self) -> Result<DatabaseConnection, OpenError> {
-        let connection = self.single().await?;
-        for (pragma, wanted) in [
-            ("journal_mode", "wal"),
-            ("synchronous", "2"),
-            ("foreign_keys", "1"),
-        ] {
-            let found = pragma_value(&connection, pragma).await?;
-            if found != wanted {
-                return Err(OpenError::NotDurable {
-                    pragma,
-                    wanted,
-                    found,
-                });
-            }
-        }
-        Ok(connection)
-    }
-
-    /// A connection for checkpoints: as durable as the writer's, for it writes the database file.
-    pub(crate) async fn checkpointer(&self) -> Result<DatabaseConnection, DbErr> {
-        self.single().await
-    }
-
-    async fn single(&self) -> Result<DatabaseConnection, DbErr> {
-        let options = self.options(1, |sqlite| {
-            sqlite
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                // Checkpoints are asked for, never run inside a commit.
-                .pragma("wal_autocheckpoint", "0")
-                // A log that was emptied is cut, not kept at its largest size.
-                .pragma("journal_size_limit", "0")
-        });
-        Database::connect(options).await
-    }
-
-    async fn readers(&self, connections: u32) -> Result<DatabaseConnection, DbErr> {
-        Database::connect(self.options(connections.max(1), |sqlite| sqlite.read_only(true))).await
-    }
-
-    fn options(
-        &self,
-        connections: u32,
-        more: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
-    ) -> ConnectOptions {
-        let mut options = ConnectOptions::new("sqlite://");
-        let (path, busy_timeout) = (self.path.clone(), self.busy_timeout);
-        options
-            .max_connections(connections)
-            .min_connections(1)
-            .sqlx_logging(false)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(Duration::from_secs(10))
-            .map_sqlx_sqlite_opts(move |sqlite| {
-                more(sqlite.filename(&path).busy_timeout(busy_timeout))
-            });
-        options
-    }
-
-    /// Bytes in the write-ahead log.
-    pub(crate) fn wal_size(&self) -> u64 {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push("-wal");
-        std::fs::metadata(PathBuf::from(name)).map_or(0, |meta| meta.len())
-    }
-
-    /// Bytes free where the database lies; `None` if the system does not say.
-    pub(crate) fn free_space(&self) -> Option<u64> {
-        let folder = self
-            .path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let stat = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))).ok()?;
-        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-}
-
-async fn pragma_value(
-    connection: &DatabaseConnection,
-    pragma: &'static str,
-) -> Result<String, DbErr> {
-    use sea_orm::{DbBackend, Statement};
-    let asked = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
-    let row = connection.query_one_raw(asked).await?;
-    let row = row.ok_or_else(|| DbErr::RecordNotFound(format!("PRAGMA {pragma}")))?;
-    let number = row
-        .try_get_by_index::<i64>(0)
-        .map(|number| number.to_string());
-    number.or_else(|_| row.try_get_by_index::<String>(0))
 }

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use crate::{
     Store,
     convert::micros,
-    queue::sqlite::statement,
+    sql::Words,
     writer::{AsyncWork, Unit},
 };
 
@@ -86,10 +86,11 @@ impl AsyncWork<u64> for Prune {
             limit,
         } = *self;
         let sql = format!(
-            "DELETE FROM {table} WHERE rowid IN \
-             (SELECT rowid FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT ?)"
+            "DELETE FROM {table} WHERE {row} IN \
+             (SELECT {row} FROM {table} WHERE {column} < ? ORDER BY {column} LIMIT ?)",
+            row = unit.backend.row_address()
         );
-        let delete = statement(&sql, [micros(before).into(), i64::from(limit).into()]);
+        let delete = unit.statement(&sql, [micros(before).into(), i64::from(limit).into()]);
         Ok(unit.txn.execute_raw(delete).await?.rows_affected())
     }
 }

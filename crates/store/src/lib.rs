@@ -9,6 +9,7 @@
 //! names SeaORM. What differs between databases stands in one file for each of them (`queue::sqlite`).
 
 mod accept;
+mod beat;
 mod connect;
 mod convert;
 mod entity;
@@ -21,10 +22,12 @@ mod queue;
 mod seal;
 mod sessions;
 mod settle;
+mod sql;
+mod sweep;
 mod templates;
 mod users;
 mod writer;
 
-pub use connect::{Migrate, OpenError, Opened, Store, StoreConfig};
+pub use connect::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 pub use queue::SendEmail;
 pub use seal::{InvalidSealingKey, SealingKey};

@@ -5,7 +5,10 @@ use posthaste_domain::{
     clock::Timestamp,
     stores::{MailAllowance, Requested},
 };
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{convert::micros, entity::account_mail_requests as requests, writer::Unit};
@@ -22,6 +25,14 @@ pub(crate) async fn count(
     allowance: MailAllowance,
 ) -> Result<Requested, DbErr> {
     let address = Sha256::digest(email.canonical().expose()).to_vec();
+    if unit.backend == DbBackend::Postgres {
+        // Two nodes that count one address at once would each find room.
+        let mut key = [0; 8];
+        key.copy_from_slice(&address[..8]);
+        let lock = "SELECT pg_advisory_xact_lock(?)";
+        let lock = unit.statement(lock, [i64::from_be_bytes(key).into()]);
+        unit.txn.execute_raw(lock).await?;
+    }
     let now = micros(at);
     let window = i64::try_from(allowance.window.as_micros()).unwrap_or(i64::MAX);
     // What lies far ahead was counted before the clock was set back: it locks nobody out. A little ahead lies what was

@@ -19,7 +19,8 @@ use crate::{
     accept::Accept,
     convert::{self, count, read, timestamp, unreadable, word::Word},
     entity::{attempts, deliveries, jobs, message_bodies, messages},
-    queue::{State, sqlite::statement},
+    queue::State,
+    sql::statement,
     writer::{Command, Failure},
 };
 
@@ -123,7 +124,7 @@ impl MessageStore for Store {
 impl StoreHealth for Store {
     async fn ping(&self) -> Result<(), StoreError> {
         self.reader
-            .query_one_raw(statement("SELECT 1", []))
+            .query_one_raw(statement(self.backend, "SELECT 1", []))
             .await
             .map_err(read_failed)?;
         Ok(())

@@ -1,6 +1,6 @@
 //! The durable queue: rows of live work.
 
-pub(crate) mod sqlite;
+pub(crate) mod statements;
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use posthaste_domain::{
     delivery::DeliveryReport,
 };
 use posthaste_queue::{
-    BootId, ClaimRequest, ClaimedJob, Job, NewJob, Promoted, Pushed, Queue, QueueError, Settled,
-    Settlement,
+    BootId, ClaimRequest, ClaimedJob, Job, NewJob, Promoted, Pulse, Pushed, Queue, QueueError,
+    Settled, Settlement, Swept,
 };
 use sea_orm::{DbErr, Set};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 use crate::{
     Store,
+    beat::Beats,
+    connect::Connector,
     convert::micros,
     entity::jobs,
     settle::Settle,
@@ -84,12 +86,28 @@ pub(crate) fn new_row(job: &NewJob, now: Timestamp) -> jobs::ActiveModel {
 impl Queue for Store {
     type Effects = DeliveryReport;
 
-    async fn join(&self, boot: BootId) -> Result<(), QueueError> {
-        Ok(self.writer.write(Join(boot)).await?)
+    async fn join(&self, boot: BootId) -> Result<Pulse, QueueError> {
+        let Connector::Postgres(postgres) = &self.connector else {
+            self.writer.write(Join(boot)).await?;
+            return Ok(Pulse::unjudged());
+        };
+        // The row counts as the first beat, sent now.
+        let pulse = Pulse::beating();
+        self.writer.write(Join(boot)).await?;
+        let beats = Beats::start(postgres.clone(), boot, pulse.clone());
+        let beats = beats.map_err(|error| QueueError::Unavailable(Some(Box::new(error))))?;
+        self.beats().insert(boot, beats);
+        Ok(pulse)
     }
 
     async fn leave(&self, boot: BootId) -> Result<(), QueueError> {
-        Ok(self.writer.write(Leave(boot)).await?)
+        let left = self.writer.write(Leave(boot)).await;
+        self.beats().remove(&boot);
+        Ok(left?)
+    }
+
+    async fn sweep(&self) -> Result<Swept, QueueError> {
+        self.sweep_nodes().await
     }
 
     async fn push(&self, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, QueueError> {
@@ -98,7 +116,10 @@ impl Queue for Store {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError> {
         // Most polls find nothing; a read tells so without a turn of the writer.
-        if !sqlite::any_ready(&self.reader).await.map_err(unavailable)? {
+        if !statements::any_ready(&self.reader)
+            .await
+            .map_err(unavailable)?
+        {
             return Ok(Vec::new());
         }
         Ok(self.writer.write(Claim(request)).await?)
@@ -114,19 +135,22 @@ impl Queue for Store {
     }
 
     async fn promote(&self) -> Result<Promoted, QueueError> {
-        let now = self.clock.now();
-        let next = sqlite::next_due(&self.reader).await.map_err(unavailable)?;
+        let now = self.connector.now(&self.reader, &*self.clock).await;
+        let now = now.map_err(unavailable)?;
+        let next = statements::next_due(&self.reader)
+            .await
+            .map_err(unavailable)?;
         if next.is_none_or(|next| next > micros(now)) {
             return Ok(Promoted {
                 count: 0,
-                next_due: next.map(|next| sqlite::until(next, now)),
+                next_due: next.map(|next| statements::until(next, now)),
             });
         }
         Ok(self.writer.write(Promote).await?)
     }
 }
 
-fn unavailable(error: DbErr) -> QueueError {
+pub(crate) fn unavailable(error: DbErr) -> QueueError {
     QueueError::Unavailable(Some(Box::new(error)))
 }
 
@@ -135,7 +159,7 @@ struct Join(BootId);
 #[async_trait]
 impl AsyncWork<()> for Join {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
-        sqlite::join(unit, self.0).await
+        statements::join(unit, self.0).await
     }
 }
 
@@ -144,7 +168,7 @@ struct Leave(BootId);
 #[async_trait]
 impl AsyncWork<()> for Leave {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
-        sqlite::leave(unit, self.0).await
+        statements::leave(unit, self.0).await
     }
 }
 
@@ -153,7 +177,7 @@ struct Push(Vec<NewJob>);
 #[async_trait]
 impl AsyncWork<Vec<Pushed>> for Push {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Vec<Pushed>, DbErr> {
-        let pushed = sqlite::push(unit, &self.0).await?;
+        let pushed = statements::push(unit, &self.0).await?;
         for job in &self.0 {
             unit.work_waits(job.lane.clone());
         }
@@ -168,7 +192,7 @@ impl AsyncWork<Vec<ClaimedJob>> for Claim {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Vec<ClaimedJob>, DbErr> {
         let mut claimed = Vec::new();
         for demand in self.0.lanes.iter().filter(|demand| demand.limit > 0) {
-            claimed.extend(sqlite::claim(unit, self.0.boot, demand).await?);
+            claimed.extend(statements::claim(unit, self.0.boot, demand).await?);
         }
         for job in &claimed {
             unit.gave(&job.lease);
@@ -182,6 +206,6 @@ struct Promote;
 #[async_trait]
 impl AsyncWork<Promoted> for Promote {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Promoted, DbErr> {
-        sqlite::promote(unit).await
+        statements::promote(unit).await
     }
 }

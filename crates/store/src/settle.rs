@@ -15,7 +15,8 @@ use crate::{
     accept::insert_in_chunks,
     convert::{micros, word::Word},
     entity::attempts,
-    queue::sqlite::{end_leases, rows, statement},
+    queue::statements::end_leases,
+    sql::rows,
     writer::{Failure, Unit, Write},
 };
 
@@ -168,7 +169,7 @@ async fn update_deliveries(
          updated_at = ? FROM v WHERE deliveries.id = v.id",
         rows(outcomes.len(), 4)
     );
-    unit.txn.execute_raw(statement(&sql, values)).await?;
+    unit.txn.execute_raw(unit.statement(&sql, values)).await?;
     Ok(())
 }
 

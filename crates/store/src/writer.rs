@@ -26,7 +26,7 @@ use posthaste_domain::{
     stores::StoreError,
 };
 use posthaste_queue::{ClaimedJob, Handover, Lane, Lease, Reservation};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
@@ -39,6 +39,7 @@ use crate::{
     connect::{Connector, StoreConfig},
     seal::Sealer,
     settle::Settle,
+    sql,
 };
 
 /// How long a submit waits for room before it is refused.
@@ -71,6 +72,7 @@ impl From<&StoreConfig> for Limits {
 /// A unit of work: what is being written in the present transaction, and what follows from its commit.
 pub(crate) struct Unit<'a> {
     pub(crate) txn: &'a DatabaseTransaction,
+    pub(crate) backend: DbBackend,
     pub(crate) now: Timestamp,
     pub(crate) sealer: &'a Sealer,
     handover: Option<&'a Arc<Handover>>,
@@ -81,6 +83,15 @@ pub(crate) struct Unit<'a> {
 }
 
 impl Unit<'_> {
+    /// A statement in the words of the database.
+    pub(crate) fn statement(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Statement {
+        sql::statement(self.backend, sql, values)
+    }
+
     /// A free executor for a job of `lane`, if it need not wait.
     pub(crate) fn reserve(&self, lane: &Lane) -> Option<Reservation> {
         self.handover?.reserve(lane)

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    Environment, Settings, TransportKind,
+    Environment, Place, Settings, TransportKind,
     notes::Notes,
     problem::{Code, Problem},
 };
@@ -14,22 +14,7 @@ const MAX_RESET_EXPIRY: Duration = Duration::from_secs(3600);
 impl Settings {
     /// Fills in what follows from other values, and checks what must fit together.
     pub(super) fn complete(&mut self, notes: &Notes) {
-        if self.data_dir.as_os_str().is_empty() && self.database.path.as_os_str().is_empty() {
-            let message =
-                "there is no place for the data: set database.url (or DATABASE_URL), or data_dir";
-            notes.problem(Problem::new(Code::NoDataPlace, "", message));
-        }
-        if self.database.path.as_os_str().is_empty() {
-            self.database.path = self.data_dir.join("posthaste.db");
-        }
-        if self.data_dir.as_os_str().is_empty() {
-            self.data_dir = self
-                .database
-                .path
-                .parent()
-                .map(Path::to_owned)
-                .unwrap_or_default();
-        }
+        self.place_data(notes);
         match self.environment {
             Environment::Development => self.check_development(notes),
             Environment::Production => self.check_production(notes),
@@ -70,6 +55,36 @@ impl Settings {
                 "",
                 "roles: at least one is needed",
             ));
+        }
+    }
+
+    /// Every node needs a folder, and a database; on SQLite either tells the other.
+    fn place_data(&mut self, notes: &Notes) {
+        let no_folder = self.data_dir.as_os_str().is_empty();
+        match &mut self.database.place {
+            Place::Sqlite(path) => {
+                if no_folder && path.as_os_str().is_empty() {
+                    let message = "there is no place for the data: set database.url (or DATABASE_URL), or data_dir";
+                    notes.problem(Problem::new(Code::NoDataPlace, "", message));
+                }
+                if path.as_os_str().is_empty() {
+                    *path = self.data_dir.join("posthaste.db");
+                }
+                if no_folder {
+                    self.data_dir = path.parent().map(Path::to_owned).unwrap_or_default();
+                }
+            }
+            Place::Postgres(_) => {
+                // Nodes that do not share the key cannot send each other's account mails.
+                if self.database.secret_key.is_none() && self.environment == Environment::Production
+                {
+                    let message = "on PostgreSQL every node needs the same database.secret_key (or secret_key_file)";
+                    notes.problem(
+                        Problem::new(Code::Missing, "", message)
+                            .with_help("openssl rand -hex 32 > secret.key"),
+                    );
+                }
+            }
         }
     }
 

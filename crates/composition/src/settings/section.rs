@@ -1,7 +1,11 @@
 //! The sections, one struct each: typed, with units in the types. What each key means, and its default, stands in
 //! `config/default.toml`.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use posthaste_domain::{
@@ -154,11 +158,31 @@ impl SeededKey {
     }
 }
 
+/// Where the data is stored.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database, by its URL.
+    Postgres(SecretString),
+}
+
+impl Place {
+    /// The SQLite file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
 /// `[database]`
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Database {
-    pub path: PathBuf,
+    pub place: Place,
     pub secret_key: Option<SealingKey>,
     pub busy_timeout: Duration,
     pub read_connections: u32,
@@ -170,10 +194,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// `path` is empty where the URL is: it is then derived from `data_dir`.
+    /// The path is empty where the URL is: it is then derived from `data_dir`.
     pub(super) fn read(mut table: Reader<'_>) -> Self {
         let database = Self {
-            path: sqlite_path(&mut table),
+            place: place(&mut table),
             secret_key: sealing_key(&mut table),
             busy_timeout: table.duration("busy_timeout"),
             read_connections: table.integer(
@@ -376,28 +400,28 @@ fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(address)
 }
 
-/// `url` as the path of a SQLite file; empty if it is not given.
-fn sqlite_path(table: &mut Reader<'_>) -> PathBuf {
-    let place = table.place("url");
-    let Some(url) = table.secret("url") else {
-        return PathBuf::new();
+/// What `url` names; a SQLite file without a path if it is not given.
+fn place(table: &mut Reader<'_>) -> Place {
+    let given_at = table.place("url");
+    let Some(secret) = table.secret("url") else {
+        return Place::Sqlite(PathBuf::new());
     };
-    let url = url.expose_secret();
+    let url = secret.expose_secret();
     let path = url
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"));
     match path {
-        Some(path) if !path.is_empty() => return PathBuf::from(path),
-        _ if url.starts_with("postgres") => {
-            table.conflict(
-                &place,
-                "url",
-                "PostgreSQL comes with a later release; this one stores in SQLite",
-            );
+        Some(path) if !path.is_empty() => return Place::Sqlite(PathBuf::from(path)),
+        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            return Place::Postgres(secret);
         }
-        _ => table.conflict(&place, "url", "expected sqlite:PATH"),
+        _ => table.conflict(
+            &given_at,
+            "url",
+            "expected sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        ),
     }
-    PathBuf::new()
+    Place::Sqlite(PathBuf::new())
 }
 
 fn sealing_key(table: &mut Reader<'_>) -> Option<SealingKey> {

@@ -14,8 +14,9 @@ use crate::{
     handler::{JobError, Outcome},
     handover::Held,
     job::{ClaimedJob, JobMeta},
+    pulse::Pulse,
     registry::Registry,
-    scope::{End, ScopeFactory},
+    scope::{End, Hold, ScopeFactory},
     verdict::{Settlement, Verdict},
 };
 
@@ -24,24 +25,19 @@ const UNKNOWN_KIND_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) struct Executor<F: ScopeFactory, E> {
     runner: Arc<Runner<F, E>>,
+    pulse: Pulse,
     ended: mpsc::Sender<Ended<E>>,
 }
 
 impl<F: ScopeFactory, E: Send + Sync + 'static> Executor<F, E> {
     pub(super) fn new(
-        factory: Arc<F>,
-        registry: Registry<F, E>,
-        config: &WorkerConfig,
+        runner: Arc<Runner<F, E>>,
+        pulse: Pulse,
         ended: mpsc::Sender<Ended<E>>,
     ) -> Self {
-        let runner = Runner {
-            factory,
-            registry,
-            deadline: config.deadline,
-            backoff: config.backoff,
-        };
         Self {
-            runner: Arc::new(runner),
+            runner,
+            pulse,
             ended,
         }
     }
@@ -52,21 +48,29 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Executor<F, E> {
         let mut running = JoinSet::new();
         while let Some(held) = channel.recv_until(stop).await {
             while running.try_join_next().is_some() {}
-            let (runner, ended, stop) =
-                (Arc::clone(&self.runner), self.ended.clone(), stop.child());
-            running.spawn(async move { report(&ended, runner.attempt(held, stop).await).await });
+            if !self.pulse.is_fresh() {
+                self.give_back(held).await;
+                continue;
+            }
+            let (runner, ended) = (Arc::clone(&self.runner), self.ended.clone());
+            let hold = Hold::new(stop.child(), self.pulse.clone());
+            running.spawn(async move { report(&ended, runner.attempt(held, hold).await).await });
         }
         // Closed first: a hand-over that comes later is refused instead of forgotten.
         channel.close();
-        while let Some(Held { job, permit }) = channel.try_recv() {
-            let settlement = Settlement {
-                lease: job.lease,
-                verdict: Verdict::Release,
-                effects: None,
-            };
-            report(&self.ended, Ended { settlement, permit }).await;
+        while let Some(held) = channel.try_recv() {
+            self.give_back(held).await;
         }
         while running.join_next().await.is_some() {}
+    }
+
+    async fn give_back(&self, Held { job, permit }: Held) {
+        let settlement = Settlement {
+            lease: job.lease,
+            verdict: Verdict::Release,
+            effects: None,
+        };
+        report(&self.ended, Ended { settlement, permit }).await;
     }
 }
 
@@ -78,7 +82,7 @@ async fn report<E>(ended: &mpsc::Sender<Ended<E>>, end: Ended<E>) {
     }
 }
 
-struct Runner<F: ScopeFactory, E> {
+pub(super) struct Runner<F: ScopeFactory, E> {
     factory: Arc<F>,
     registry: Registry<F, E>,
     deadline: Duration,
@@ -105,7 +109,16 @@ impl<E> Ran<E> {
 }
 
 impl<F: ScopeFactory, E: Send + Sync + 'static> Runner<F, E> {
-    async fn attempt(&self, held: Held, stop: Stop) -> Ended<E> {
+    pub(super) fn new(factory: Arc<F>, registry: Registry<F, E>, config: &WorkerConfig) -> Self {
+        Self {
+            factory,
+            registry,
+            deadline: config.deadline,
+            backoff: config.backoff,
+        }
+    }
+
+    async fn attempt(&self, held: Held, hold: Hold) -> Ended<E> {
         let Held {
             job:
                 ClaimedJob {
@@ -118,7 +131,7 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Runner<F, E> {
         let span = info_span!("job", job.id = %meta.id, lane = %meta.lane, attempt = meta.attempt);
         let outcome = async {
             // Scopes are written by embedders too: a panic while one opens or closes ends the attempt, not the worker.
-            match AssertUnwindSafe(self.run(&meta, &payload, &stop))
+            match AssertUnwindSafe(self.run(&meta, &payload, &hold))
                 .catch_unwind()
                 .await
             {
@@ -139,7 +152,7 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Runner<F, E> {
         }
     }
 
-    async fn run(&self, meta: &JobMeta, payload: &str, stop: &Stop) -> Outcome<E> {
+    async fn run(&self, meta: &JobMeta, payload: &str, hold: &Hold) -> Outcome<E> {
         let Some(handler) = self.registry.get(&meta.kind) else {
             error!(
                 kind = meta.kind,
@@ -149,7 +162,7 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Runner<F, E> {
                 after: UNKNOWN_KIND_WAIT,
             });
         };
-        let root = match self.factory.open(meta, stop.clone()).await {
+        let root = match self.factory.open(meta, hold.clone()).await {
             Ok(root) => root,
             Err(error) => return Outcome::of(self.failed(meta, &chain(&error))),
         };
@@ -161,12 +174,12 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Runner<F, E> {
                     Ok(result) => Ran::Returned(result),
                     Err(panic) => Ran::Panicked(panic_text(&*panic)),
                 },
-                () = stop.forced() => Ran::Stopped,
+                () = hold.stop().forced() => Ran::Stopped,
                 () = tokio::time::sleep(self.deadline) => Ran::Late,
             }
         };
         // Whatever the scope lent out lets nothing more pass from here on.
-        stop.force();
+        hold.stop().force();
         self.factory.close(root, ran.end()).await;
         self.conclude(meta, ran)
     }

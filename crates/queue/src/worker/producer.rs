@@ -3,21 +3,34 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use posthaste_host::Stop;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tracing::{debug, info, warn};
 
-use super::{WorkerConfig, jitter};
+use super::{LaneConfig, Node, WorkerConfig, jitter};
 use crate::{
+    channel::{Closed, Sender},
     handover::{Found, Handover, Held},
     job::{ClaimedJob, Lane},
     lease::BootId,
-    queue::{ClaimRequest, LaneDemand, Queue, QueueError},
+    pulse::Pulse,
+    queue::{ClaimRequest, LaneDemand, Queue, QueueError, Swept},
+    verdict::{Settlement, Verdict},
 };
+
+/// How often a node looks after the others.
+const SWEEP: Duration = Duration::from_secs(1);
+/// A claim whose answer comes later is given back: by then others may have taken this node for dead.
+const LATEST_CLAIM: Duration = Duration::from_secs(5);
 
 pub(super) struct Producer<Q: ?Sized> {
     queue: Arc<Q>,
     handover: Arc<Handover>,
     boot: BootId,
+    pulse: Pulse,
+    channel: Sender<Held>,
     /// The most urgent first.
     lanes: Vec<(Lane, Arc<Semaphore>)>,
     poll: Duration,
@@ -34,20 +47,26 @@ impl<Q: Queue + ?Sized> Producer<Q> {
     pub(super) fn new(
         queue: Arc<Q>,
         handover: Arc<Handover>,
-        boot: BootId,
-        mut permits: BTreeMap<Lane, Arc<Semaphore>>,
+        node: Node,
+        permits: &BTreeMap<Lane, Arc<Semaphore>>,
         config: &WorkerConfig,
     ) -> Self {
-        let lanes = config
-            .lanes
-            .iter()
-            .filter_map(|config| permits.remove_entry(&config.lane))
-            .collect();
+        let lane = |config: &LaneConfig| {
+            let (lane, permits) = permits.get_key_value(&config.lane)?;
+            Some((lane.clone(), Arc::clone(permits)))
+        };
+        let Node {
+            boot,
+            pulse,
+            channel,
+        } = node;
         Self {
             queue,
             handover,
             boot,
-            lanes,
+            pulse,
+            channel,
+            lanes: config.lanes.iter().filter_map(lane).collect(),
             poll: config.poll,
         }
     }
@@ -57,6 +76,7 @@ impl<Q: Queue + ?Sized> Producer<Q> {
     pub(super) async fn run(self, stop: &Stop) {
         let mut healthy = true;
         let mut wait = Duration::ZERO;
+        let mut last_sweep = None;
         loop {
             match self.wake(stop, wait).await {
                 Wake::Stop => break,
@@ -64,7 +84,7 @@ impl<Q: Queue + ?Sized> Producer<Q> {
             }
             // Jitter keeps nodes that were started together from polling together.
             let poll = self.poll.mul_f64(0.9 + 0.2 * jitter());
-            wait = match self.round().await {
+            wait = match self.round(&mut last_sweep).await {
                 Ok(next_due) => {
                     if !healthy {
                         info!("the queue answers again");
@@ -96,9 +116,34 @@ impl<Q: Queue + ?Sized> Producer<Q> {
         }
     }
 
-    /// Makes due jobs ready and claims for every free permit. Says when the next waiting job is due.
-    async fn round(&self) -> Result<Option<Duration>, QueueError> {
+    /// Looks after the other nodes, once a second.
+    async fn sweep(&self, last: &mut Option<Instant>) -> Result<(), QueueError> {
+        if last.is_some_and(|last| last.elapsed() < SWEEP) {
+            return Ok(());
+        }
+        *last = Some(Instant::now());
+        let swept = self.queue.sweep().await?;
+        if swept != Swept::default() {
+            warn!(
+                nodes = swept.nodes,
+                jobs = swept.jobs,
+                "took back the jobs of nodes that are gone"
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes due jobs ready and claims for every free permit. Says when the next waiting job is due. A node that cannot
+    /// confirm its beats claims nothing: others may hold it for dead already.
+    async fn round(
+        &self,
+        last_sweep: &mut Option<Instant>,
+    ) -> Result<Option<Duration>, QueueError> {
+        self.sweep(last_sweep).await?;
         let promoted = self.queue.promote().await?;
+        if !self.pulse.is_fresh() {
+            return Ok(promoted.next_due);
+        }
         let mut taken: BTreeMap<Lane, OwnedSemaphorePermit> = BTreeMap::new();
         let mut lanes = Vec::new();
         for (lane, permits) in &self.lanes {
@@ -122,6 +167,7 @@ impl<Q: Queue + ?Sized> Producer<Q> {
         if lanes.is_empty() {
             return Ok(promoted.next_due);
         }
+        let asked = Instant::now();
         let claimed = self
             .queue
             .claim(ClaimRequest {
@@ -137,10 +183,28 @@ impl<Q: Queue + ?Sized> Producer<Q> {
         if !claimed.is_empty() {
             debug!(jobs = claimed.len(), "claimed jobs");
         }
+        if asked.elapsed() > LATEST_CLAIM {
+            warn!(
+                jobs = claimed.len(),
+                "a claim was answered too late; giving it back"
+            );
+            self.give_back(claimed).await?;
+            return Ok(promoted.next_due);
+        }
         for job in claimed {
             self.start(job, &mut taken).await;
         }
         Ok(promoted.next_due)
+    }
+
+    async fn give_back(&self, claimed: Vec<ClaimedJob>) -> Result<(), QueueError> {
+        let release = |job: ClaimedJob| Settlement {
+            lease: job.lease,
+            verdict: Verdict::Release,
+            effects: None,
+        };
+        let batch: Arc<[_]> = claimed.into_iter().map(release).collect();
+        self.queue.settle(batch).await.map(|_| ())
     }
 
     async fn start(&self, job: ClaimedJob, taken: &mut BTreeMap<Lane, OwnedSemaphorePermit>) {
@@ -149,7 +213,7 @@ impl<Q: Queue + ?Sized> Producer<Q> {
             .and_then(|permits| permits.split(1));
         let permit =
             permit.expect("a queue never gives out more jobs of a lane than were asked for");
-        if let Err(held) = self.handover.start(Held { job, permit }).await {
+        if let Err(Closed(held)) = self.channel.send(Held { job, permit }).await {
             // The executor closed the channel between claim and start: leaving the queue gives the job back.
             debug!(job.id = %held.job.meta.id, "claimed while stopping");
         }

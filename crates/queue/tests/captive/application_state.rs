@@ -1,6 +1,6 @@
 use async_trait::async_trait;
-use posthaste_host::Stop;
-use posthaste_queue::{End, Job, JobError, JobHandler, JobMeta, Outcome, ScopeError, ScopeFactory};
+use posthaste_queue::{
+    End, Hold, Job, JobError, JobHandler, JobMeta, Outcome, ScopeError, ScopeFactory};
 use serde::{Deserialize, Serialize};
 
 pub struct Database(String);
@@ -12,7 +12,7 @@ impl ScopeFactory for Scopes {
     type Root = Database;
     type Scope<'job> = &'job Database;
 
-    async fn open(&self, job: &JobMeta, _stop: Stop) -> Result<Database, ScopeError> {
+    async fn open(&self, job: &JobMeta, _hold: Hold) -> Result<Database, ScopeError> {
         Ok(Database(job.kind.clone()))
     }
 

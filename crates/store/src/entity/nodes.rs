@@ -9,6 +9,7 @@ pub(crate) struct Model {
     pub(crate) boot_id: Uuid,
     pub(crate) joined_at: i64,
     pub(crate) left_at: Option<i64>,
+    pub(crate) beat: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -7,19 +7,17 @@ use std::{
 
 use posthaste_domain::clock::Clock;
 use posthaste_queue::{Handover, Settlement, Verdict};
-use sea_orm::{
-    DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::{
     Command, Limits, Unit, Write,
     checkpoint::Checkpointer,
-    failure::{Failure, is_of_one_command},
+    failure::{Failure, Fault},
 };
 use crate::{
-    accept::AcceptGroup, connect::Connector, queue::sqlite::end_leases, seal::Sealer,
+    accept::AcceptGroup, connect::Connector, queue::statements::end_leases, seal::Sealer,
     settle::SettleGroup,
 };
 
@@ -30,7 +28,8 @@ pub(super) struct Batcher {
     connector: Connector,
     /// Absent after an error, until it could be opened again.
     connection: Option<DatabaseConnection>,
-    checkpointer: Checkpointer,
+    /// For a database that is a file of ours.
+    checkpointer: Option<Checkpointer>,
     limits: Limits,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
@@ -39,6 +38,9 @@ pub(super) struct Batcher {
     /// Leases that were given out in a commit whose answer was lost: held by nobody, and given back before anything else.
     doubtful: Vec<Settlement<()>>,
 }
+
+/// How often a batch is tried again after conflicts.
+const CONFLICTS: usize = 5;
 
 /// What was last seen of the disk.
 struct Disk {
@@ -50,6 +52,8 @@ struct Disk {
 enum Aborted {
     /// Rolled back for an error in one command.
     Guilty(DbErr),
+    /// Rolled back because another node wrote the same rows: worth another try, whole.
+    Conflict(DbErr),
     /// The connection is not to be used any more.
     Broken(Failure),
 }
@@ -63,7 +67,12 @@ impl Batcher {
         sealer: Arc<Sealer>,
         handover: Arc<OnceLock<Arc<Handover>>>,
     ) -> Self {
-        let checkpointer = Checkpointer::new(connector.clone(), limits.checkpoint_above);
+        let checkpointer = match &connector {
+            Connector::Sqlite(file) => {
+                Some(Checkpointer::new(file.clone(), limits.checkpoint_above))
+            }
+            Connector::Postgres(_) => None,
+        };
         let disk = Disk {
             looked: None,
             below_floor: false,
@@ -107,10 +116,14 @@ impl Batcher {
                 commands.push(command);
             }
             self.write(commands).await;
-            self.checkpointer.between_batches().await;
+            if let Some(checkpointer) = &mut self.checkpointer {
+                checkpointer.between_batches().await;
+            }
         }
         if let Some(connection) = self.connection.take() {
-            self.checkpointer.finish().await;
+            if let Some(checkpointer) = &mut self.checkpointer {
+                checkpointer.finish().await;
+            }
             close(connection).await;
         }
     }
@@ -120,10 +133,10 @@ impl Batcher {
         if units.is_empty() {
             return;
         }
-        match self.transact(&mut units).await {
+        match self.transact_whole(&mut units).await {
             Ok(()) => units.into_iter().for_each(Write::committed),
             Err(Aborted::Broken(failure)) => fail(units, &failure),
-            Err(Aborted::Guilty(_)) => {
+            Err(Aborted::Guilty(_) | Aborted::Conflict(_)) => {
                 for unit in units.into_iter().flat_map(Write::split) {
                     self.write_alone(unit).await;
                 }
@@ -133,8 +146,11 @@ impl Batcher {
 
     async fn write_alone(&mut self, mut unit: Box<dyn Write>) {
         loop {
-            match self.transact(std::slice::from_mut(&mut unit)).await {
+            match self.transact_whole(std::slice::from_mut(&mut unit)).await {
                 Ok(()) => return unit.committed(),
+                Err(Aborted::Conflict(error)) => {
+                    return unit.failed(not_written(error));
+                }
                 Err(Aborted::Guilty(_)) if unit.lighten() => {}
                 Err(Aborted::Guilty(error)) => {
                     error!(
@@ -177,24 +193,43 @@ impl Batcher {
         units
     }
 
+    /// The same as [`Self::transact`], again as a whole after a conflict with another node (I30).
+    async fn transact_whole(&mut self, units: &mut [Box<dyn Write>]) -> Result<(), Aborted> {
+        for _ in 0..CONFLICTS {
+            match self.transact(units).await {
+                Err(Aborted::Conflict(error)) => {
+                    info!(
+                        error = &error as &dyn std::error::Error,
+                        "a batch met another node's; again"
+                    );
+                }
+                ended => return ended,
+            }
+        }
+        self.transact(units).await
+    }
+
     /// Applies all units in one transaction and commits it, synced. Only then are jobs handed over.
     async fn transact(&mut self, units: &mut [Box<dyn Write>]) -> Result<(), Aborted> {
         let connection = self
             .connected()
             .await
             .map_err(|error| Aborted::Broken(not_written(error)))?;
-        let immediate = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let txn = match connection.begin_with_options(immediate).await {
+        let txn = match self.connector.begin(&connection).await {
             Ok(txn) => txn,
             Err(error) => return Err(Aborted::Broken(self.broken(not_written(error)).await)),
         };
+        let now = match self.connector.now(&txn, &*self.clock).await {
+            Ok(now) => now,
+            Err(error) => {
+                drop(txn);
+                return Err(Aborted::Broken(self.broken(not_written(error)).await));
+            }
+        };
         let handover = self.handover.get();
-        let now = self.clock.now();
         let mut unit = Unit {
             txn: &txn,
+            backend: self.connector.backend(),
             now,
             sealer: &self.sealer,
             handover,
@@ -212,10 +247,12 @@ impl Batcher {
                 // Reservations are freed before anything else is tried.
                 drop(unit);
                 let rolled_back = txn.rollback().await;
-                return Err(if is_of_one_command(&error) && rolled_back.is_ok() {
-                    Aborted::Guilty(error)
-                } else {
-                    Aborted::Broken(self.broken(not_written(error)).await)
+                return Err(match (Fault::of(&error), rolled_back) {
+                    (Fault::Command, Ok(())) => Aborted::Guilty(error),
+                    (Fault::Conflict, Ok(())) => Aborted::Conflict(error),
+                    (Fault::Connection, _) | (_, Err(_)) => {
+                        Aborted::Broken(self.broken(not_written(error)).await)
+                    }
                 });
             }
         }

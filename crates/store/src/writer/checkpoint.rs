@@ -5,10 +5,10 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 use tracing::{debug, warn};
 
-use crate::connect::Connector;
+use crate::connect::Sqlite;
 
 pub(super) struct Checkpointer {
-    connector: Connector,
+    connector: Sqlite,
     above: u64,
     connection: Option<DatabaseConnection>,
     /// The size at which the next try is worth it: raised while a reader holds the log, so that not every gap waits.
@@ -16,7 +16,7 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn new(connector: Connector, above: u64) -> Self {
+    pub(super) fn new(connector: Sqlite, above: u64) -> Self {
         Self {
             connector,
             above,

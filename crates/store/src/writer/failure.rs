@@ -50,19 +50,72 @@ impl From<Failure> for QueueError {
     }
 }
 
-/// Whether an error is the fault of one command, so that the connection is sound and the others can go on.
-pub(crate) fn is_of_one_command(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
-        error
-    else {
-        return false;
-    };
-    let sqlx::Error::Database(error) = &**error else {
-        return false;
-    };
-    // The lower byte of an extended result code is the primary one (sqlite.org/rescode.html).
-    error
-        .code()
-        .and_then(|code| code.parse::<i32>().ok())
-        .is_some_and(|code| code & 0xff == SQLITE_CONSTRAINT)
+/// Whose fault an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// One command's: the connection is sound and the others can go on.
+    Command,
+    /// Nobody's: two nodes wrote the same rows.
+    Conflict,
+    /// The connection's, or not known.
+    Connection,
+}
+
+impl Fault {
+    pub(crate) fn of(error: &DbErr) -> Self {
+        let (DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+        else {
+            return Self::Connection;
+        };
+        let sqlx::Error::Database(error) = &**error else {
+            return Self::Connection;
+        };
+        let Some(code) = error.code() else {
+            return Self::Connection;
+        };
+        if error
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .is_some()
+        {
+            return Self::of_sqlstate(&code);
+        }
+        // The lower byte of an extended result code is the primary one (sqlite.org/rescode.html).
+        match code.parse::<i32>() {
+            Ok(code) if code & 0xff == SQLITE_CONSTRAINT => Self::Command,
+            _ => Self::Connection,
+        }
+    }
+
+    /// By class or code of SQLSTATE (PostgreSQL manual, appendix A).
+    fn of_sqlstate(code: &str) -> Self {
+        match code {
+            // Serialization failure, deadlock.
+            "40001" | "40P01" => Self::Conflict,
+            // Data exception, integrity constraint violation.
+            _ if code.starts_with("22") || code.starts_with("23") => Self::Command,
+            _ => Self::Connection,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_postgresql_tells_whose_fault_it_is() {
+        for (code, fault) in [
+            ("23505", Fault::Command),
+            ("22021", Fault::Command),
+            ("40001", Fault::Conflict),
+            ("40P01", Fault::Conflict),
+            ("40002", Fault::Connection),
+            ("57P01", Fault::Connection),
+            ("53100", Fault::Connection),
+            ("25P02", Fault::Connection),
+        ] {
+            assert_eq!(Fault::of_sqlstate(code), fault, "{code}");
+        }
+    }
 }

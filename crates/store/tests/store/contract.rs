@@ -1,4 +1,4 @@
-//! The queue's contract on SQLite.
+//! The queue's contract on the database of this run.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use crate::support::Bench;
 
 /// P10. The same cases as every other backend.
 #[tokio::test]
-async fn the_queue_on_sqlite_passes_the_contract() {
+async fn the_durable_queue_passes_the_contract() {
     // The folders live as long as the test: each case has a database of its own.
     let benches = Arc::new(Mutex::new(Vec::new()));
     contract::run_all(|| {

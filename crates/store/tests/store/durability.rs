@@ -4,55 +4,9 @@ use std::sync::Arc;
 
 use posthaste_domain::{clock::ManualClock, stores::MessageStore};
 use posthaste_migrations::{Migrator, MigratorTrait};
-use posthaste_queue::{BootId, Queue};
-use posthaste_store::{Migrate, OpenError, Store};
+use posthaste_store::{DatabasePlace, Migrate, OpenError, Store};
 
-use crate::support::{Bench, config, open, owner};
-
-/// I2. The jobs of a process that died are ready again at the next start, and a crash is counted for each.
-#[tokio::test]
-async fn whoever_opens_the_file_takes_back_the_leases_of_the_dead() {
-    let bench = Bench::new().await;
-    for _ in 0..3 {
-        bench
-            .store
-            .accept(bench.message(&["ada@example.com"]), None)
-            .await
-            .unwrap();
-    }
-    let boot = BootId::random();
-    bench.store.join(boot).await.unwrap();
-    assert_eq!(bench.claim(boot, 2).await.len(), 2);
-    let (bench, opened) = bench.reopen().await;
-    assert_eq!((opened.recovered, opened.migrations), (2, 0));
-    let boot = BootId::random();
-    bench.store.join(boot).await.unwrap();
-    let claimed = bench.claim(boot, 9).await;
-    let counted: Vec<_> = claimed
-        .iter()
-        .map(|job| (job.meta.attempt, job.meta.crashes))
-        .collect();
-    assert_eq!(counted, [(1, 1), (1, 1), (1, 0)]);
-}
-
-/// I2. A second process is refused while the first one lives.
-#[tokio::test]
-async fn a_file_is_served_by_one_process_at_a_time() {
-    let bench = Bench::new().await;
-    let second = open(bench.folder.path(), &bench.clock).await;
-    assert!(matches!(second, Err(OpenError::InUse(_))), "{second:?}");
-    let message = bench.message(&["ada@example.com"]);
-    bench.store.accept(message.clone(), None).await.unwrap();
-    let (bench, _) = bench.reopen().await;
-    assert!(
-        bench
-            .store
-            .message(&owner(), message.id)
-            .await
-            .unwrap()
-            .is_some()
-    );
-}
+use crate::support::{Bench, config, owner};
 
 #[tokio::test]
 async fn pending_migrations_are_refused_where_they_are_not_wanted() {
@@ -72,7 +26,7 @@ async fn pending_migrations_are_refused_where_they_are_not_wanted() {
 async fn a_place_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
-    config.path = folder.path().join("missing").join("posthaste.db");
+    config.database = DatabasePlace::Sqlite(folder.path().join("missing").join("posthaste.db"));
     let clock = Arc::new(ManualClock::at(
         posthaste_domain::clock::Timestamp::UNIX_EPOCH,
     ));

@@ -40,7 +40,7 @@ async fn old_keys_and_nodes_that_left_are_removed_in_bounded_steps() {
         0,
         "none is old yet"
     );
-    bench.clock.advance(Duration::from_secs(1));
+    bench.advance(Duration::from_secs(1)).await;
     let later = bench.clock.now();
     assert_eq!(
         bench.store.prune_idempotency_keys(later, 3).await.unwrap(),

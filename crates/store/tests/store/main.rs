@@ -1,10 +1,12 @@
-//! The store on a real SQLite file.
+//! The store on a real database: a SQLite file, or with `POSTHASTE_TEST_STORE=postgres` a PostgreSQL server.
 
 mod accepting;
 mod accounts;
 mod contract;
 mod durability;
+mod file;
 mod housekeeping;
+mod judging;
 mod sessions;
 mod settling;
 mod support;

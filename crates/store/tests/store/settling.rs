@@ -88,10 +88,11 @@ async fn an_outcome_is_committed_with_the_end_of_its_job() {
         .unwrap()
         .unwrap();
     let next = waiting[0].next_attempt_at.unwrap();
-    assert_eq!((next - bench.clock.now()).num_seconds(), 60);
+    let wait = (next - bench.clock.now()).num_seconds();
+    assert!((60..65).contains(&wait), "{wait} s");
     assert!(bench.claim(boot, 1).await.is_empty(), "it waits");
 
-    bench.clock.advance(Duration::from_secs(60));
+    bench.advance(Duration::from_secs(60)).await;
     assert_eq!(bench.store.promote().await.unwrap().count, 1);
     let second = bench.claim(boot, 1).await.remove(0);
     assert_eq!(second.meta.attempt, 2);

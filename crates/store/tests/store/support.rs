@@ -3,14 +3,16 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use posthaste_domain::{
-    clock::{Clock, ManualClock, Timestamp, later},
+    clock::{Clock, ManualClock, SystemClock, Timestamp, later},
     id::{DeliveryId, MessageId},
     message::{Content, ExtraHeader, InternetMessageId, NewDelivery, NewMessage, Recipients, Tag},
     owner::Owner,
 };
 use posthaste_migrations::Migrator;
 use posthaste_queue::{BootId, ClaimRequest, ClaimedJob, LaneDemand, Queue};
-use posthaste_store::{Migrate, OpenError, Opened, Store, StoreConfig};
+use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 /// A store on a file that goes away with the value.
@@ -18,6 +20,7 @@ pub(crate) struct Bench {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) folder: TempDir,
+    place: DatabasePlace,
 }
 
 impl Bench {
@@ -28,11 +31,9 @@ impl Bench {
     /// A store with other bounds.
     pub(crate) async fn with(change: impl FnOnce(&mut StoreConfig)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let clock = Arc::new(ManualClock::at(later(
-            Timestamp::UNIX_EPOCH,
-            Duration::from_secs(1_800_000_000),
-        )));
-        let (bench, opened) = Self::opened(folder, clock, change).await;
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let place = place(folder.path()).await;
+        let (bench, opened) = Self::opened(folder, place, clock, change).await;
         assert!(opened.migrations > 0, "a new database gets its schema");
         bench
     }
@@ -48,18 +49,21 @@ impl Bench {
             store,
             clock,
             folder,
+            place,
         } = self;
         store.close().await;
         drop(store);
-        Self::opened(folder, clock, change).await
+        Self::opened(folder, place, clock, change).await
     }
 
     async fn opened(
         folder: TempDir,
+        place: DatabasePlace,
         clock: Arc<ManualClock>,
         change: impl FnOnce(&mut StoreConfig),
     ) -> (Self, Opened) {
         let mut config = config(folder.path());
+        config.database = place.clone();
         change(&mut config);
         let now: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let opened = Store::open::<Migrator>(config, now, Migrate::Apply).await;
@@ -69,9 +73,39 @@ impl Bench {
                 store: Arc::new(store),
                 clock,
                 folder,
+                place,
             },
             opened,
         )
+    }
+
+    /// Lets time pass, for everything that is stored too.
+    pub(crate) async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        let DatabasePlace::Postgres(_) = &self.place else {
+            return;
+        };
+        // There the database's own clock counts, which nobody sets: what is stored moves back instead.
+        let by = by.as_micros();
+        let shift = format!(
+            "UPDATE jobs SET run_at = run_at - {by}; UPDATE idempotency_keys SET created_at = created_at - {by}; \
+             UPDATE nodes SET left_at = left_at - {by}"
+        );
+        let outside = self.connect().await;
+        let shifted = outside.execute_unprepared(&shift).await;
+        shifted.expect("the rows are there");
+    }
+
+    /// A connection from outside.
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
+        let url = match &self.place {
+            DatabasePlace::Sqlite(path) => format!("sqlite://{}", path.display()),
+            DatabasePlace::Postgres(url) => url.expose_secret().to_owned(),
+        };
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1).sqlx_logging(false);
+        let connected = Database::connect(options).await;
+        connected.expect("the database can be opened")
     }
 
     pub(crate) fn message(&self, to: &[&str]) -> NewMessage {
@@ -91,9 +125,73 @@ impl Bench {
     }
 }
 
+/// A database of its own: a SQLite file in the folder, or, where the run says so, a new one on the PostgreSQL server of
+/// the test run. So the same cases are run on both.
+async fn place(folder: &Path) -> DatabasePlace {
+    if variable("POSTHASTE_TEST_STORE").as_deref() == Some("postgres") {
+        let url = variable("TEST_DATABASE_URL").expect("tests/run starts a PostgreSQL server");
+        new_database(&url).await
+    } else {
+        DatabasePlace::Sqlite(folder.join("posthaste.db"))
+    }
+}
+
+/// The server of the test run, if it has one.
+pub(crate) fn server() -> Option<String> {
+    let url = variable("TEST_DATABASE_URL");
+    assert!(
+        url.is_some() || variable("CI").is_none(),
+        "TEST_DATABASE_URL is not set: tests/run starts a PostgreSQL server"
+    );
+    url
+}
+
+/// A new, empty database on the server of the test run, which takes it along when it ends.
+pub(crate) async fn new_database(server: &str) -> DatabasePlace {
+    let name = format!("t{}", uuid::Uuid::new_v4().simple());
+    let connection = Database::connect(format!("{server}/postgres")).await;
+    let connection = connection.expect("the server of the test run answers");
+    let create = format!("CREATE DATABASE {name}");
+    let created = connection.execute_unprepared(&create).await;
+    created.expect("a database can be made");
+    DatabasePlace::Postgres(format!("{server}/{name}").into())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "switches of the test run, not settings of the program"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Keeps everybody else from writing, as a backup tool might.
+pub(crate) struct Outsider(DatabaseConnection);
+
+impl Outsider {
+    pub(crate) async fn lock(bench: &Bench) -> Self {
+        let connection = bench.connect().await;
+        let lock = match &bench.place {
+            DatabasePlace::Sqlite(_) => "BEGIN IMMEDIATE",
+            DatabasePlace::Postgres(_) => {
+                "BEGIN; LOCK TABLE messages, jobs, users, idempotency_keys IN EXCLUSIVE MODE"
+            }
+        };
+        let locked = connection.execute_unprepared(lock).await;
+        locked.expect("nobody writes now");
+        Self(connection)
+    }
+
+    pub(crate) async fn release(self) {
+        let released = self.0.execute_unprepared("ROLLBACK").await;
+        released.expect("the lock is ours");
+        self.0.close().await.expect("the connection closes");
+    }
+}
+
 pub(crate) fn config(folder: &Path) -> StoreConfig {
     StoreConfig {
-        path: folder.join("posthaste.db"),
+        database: DatabasePlace::Sqlite(folder.join("posthaste.db")),
         busy_timeout: Duration::from_secs(5),
         read_connections: 2,
         intake_commands: 1000,

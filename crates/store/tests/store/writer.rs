@@ -1,46 +1,15 @@
 //! What the writer owes its callers when something goes wrong, or is too much.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use posthaste_domain::stores::{Accepted, MessageStore, StoreError};
 use posthaste_queue::{BootId, Queue, Settled, Settlement, Verdict};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use tokio::task::JoinSet;
 
-use crate::support::{Bench, message, owner};
-
-/// Holds the database's write lock from outside, as a backup tool might.
-struct Outsider(DatabaseConnection);
-
-impl Outsider {
-    async fn lock(bench: &Bench) -> Self {
-        let path = bench.folder.path().join("posthaste.db");
-        let mut options = ConnectOptions::new(format!("sqlite://{}", path.display()));
-        options.max_connections(1).sqlx_logging(false);
-        let connection = Database::connect(options)
-            .await
-            .expect("the file can be opened");
-        connection
-            .execute_unprepared("BEGIN IMMEDIATE")
-            .await
-            .expect("nobody writes now");
-        Self(connection)
-    }
-
-    async fn release(self) {
-        self.0
-            .execute_unprepared("ROLLBACK")
-            .await
-            .expect("the lock is ours");
-        self.0.close().await.expect("the connection closes");
-    }
-}
+use crate::support::{Bench, Outsider, message, owner};
 
 /// I26. If one command of a batch breaks a constraint, it fails alone.
 #[tokio::test]
@@ -74,29 +43,6 @@ async fn only_the_guilty_command_of_a_batch_fails() {
             .unwrap()
             .is_some(),
         "the first one stands"
-    );
-}
-
-/// I27. After an error of the database nothing more runs on that connection; it is opened anew and goes on.
-#[tokio::test]
-async fn an_error_of_the_database_is_told_and_the_next_submit_is_stored() {
-    let bench = Bench::with(|config| config.busy_timeout = Duration::from_millis(50)).await;
-    let outsider = Outsider::lock(&bench).await;
-    let refused = bench.message(&["ada@example.com"]);
-    let answer = bench.store.accept(refused.clone(), None).await;
-    assert!(
-        matches!(answer, Err(StoreError::Unavailable(Some(_)))),
-        "{answer:?}"
-    );
-    outsider.release().await;
-    assert_eq!(
-        bench.store.message(&owner(), refused.id).await.unwrap(),
-        None,
-        "nothing was half stored"
-    );
-    assert_eq!(
-        bench.store.accept(refused, None).await.unwrap(),
-        Accepted::Stored
     );
 }
 
@@ -192,40 +138,6 @@ async fn a_flood_of_submits_does_not_hold_up_the_end_of_a_job() {
     submits.join_all().await;
 }
 
-/// I33. Where the disk is nearly full, submits are refused and ends of jobs are still written.
-#[tokio::test]
-async fn at_the_disk_floor_submits_are_refused_and_jobs_still_end() {
-    let bench = Bench::new().await;
-    bench
-        .store
-        .accept(bench.message(&["ada@example.com"]), None)
-        .await
-        .unwrap();
-    let (bench, _) = bench
-        .reopen_with(|config| config.disk_floor = u64::MAX)
-        .await;
-    let refused = bench
-        .store
-        .accept(bench.message(&["bob@example.com"]), None)
-        .await;
-    assert!(
-        matches!(refused, Err(StoreError::Unavailable(Some(_)))),
-        "{refused:?}"
-    );
-    let boot = BootId::random();
-    bench.store.join(boot).await.unwrap();
-    let job = bench.claim(boot, 1).await.remove(0);
-    let batch = [Settlement {
-        lease: job.lease,
-        verdict: Verdict::Done,
-        effects: None,
-    }];
-    assert_eq!(
-        bench.store.settle(Arc::new(batch)).await.unwrap(),
-        [Settled::Applied]
-    );
-}
-
 /// I34, P7. Submits that wait are bounded in bytes: beyond that they are refused, and later taken again.
 #[tokio::test]
 async fn submits_that_wait_are_bounded_in_bytes() {
@@ -262,33 +174,4 @@ async fn submits_that_wait_are_bounded_in_bytes() {
         Accepted::Stored,
         "one larger than all room enters alone"
     );
-}
-
-/// I35. Under steady writes the log is emptied in gaps, and never grows far beyond its mark.
-#[tokio::test]
-async fn the_log_stays_near_its_mark_under_steady_writes() {
-    const MARK: u64 = 256 * 1024;
-    let bench = Bench::with(|config| config.checkpoint_above = MARK).await;
-    let wal = bench.folder.path().join("posthaste.db-wal");
-    let mut largest = 0;
-    let mut written = 0;
-    for _ in 0..40 {
-        let mut submits = JoinSet::new();
-        for _ in 0..25 {
-            let (store, mut mine) = (
-                Arc::clone(&bench.store),
-                bench.message(&["ada@example.com"]),
-            );
-            mine.metadata.insert("filler".into(), "x".repeat(2000));
-            written += 2000;
-            submits.spawn(async move { store.accept(mine, None).await.unwrap() });
-        }
-        submits.join_all().await;
-        largest = largest.max(std::fs::metadata(&wal).unwrap().len());
-    }
-    assert!(
-        written > 4 * MARK,
-        "enough was written to need several gaps"
-    );
-    assert!(largest < 4 * MARK, "the log grew to {largest} bytes");
 }

@@ -20,9 +20,10 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    Backoff, BootId, ClaimRequest, ClaimedJob, End, Handover, Job, JobError, JobHandler, JobId,
-    JobMeta, Lane, LaneConfig, MemoryQueue, NewJob, Outcome, Promoted, Pushed, Queue, QueueError,
-    Registry, ScopeError, ScopeFactory, Settled, Settlement, Verdict, Worker, WorkerConfig,
+    Backoff, BootId, ClaimRequest, ClaimedJob, End, Handover, Hold, Job, JobError, JobHandler,
+    JobId, JobMeta, Lane, LaneConfig, MemoryQueue, NewJob, Outcome, Promoted, Pulse, Pushed, Queue,
+    QueueError, Registry, ScopeError, ScopeFactory, Settled, Settlement, Swept, Verdict, Worker,
+    WorkerConfig,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -71,12 +72,12 @@ impl ScopeFactory for Scopes {
     type Root = Root;
     type Scope<'job> = &'job Root;
 
-    async fn open(&self, job: &JobMeta, stop: Stop) -> Result<Root, ScopeError> {
+    async fn open(&self, job: &JobMeta, hold: Hold) -> Result<Root, ScopeError> {
         self.0.opened.fetch_add(1, Ordering::SeqCst);
         assert_ne!(job.kind, "panic-in-open");
         Ok(Root {
             job: job.clone(),
-            stop,
+            stop: hold.stop().clone(),
             seen: Arc::clone(&self.0),
             permits: Arc::clone(&self.1),
         })
@@ -194,7 +195,11 @@ fn take(counter: &AtomicU32) -> bool {
 impl Queue for Faulty {
     type Effects = u32;
 
-    async fn join(&self, boot: BootId) -> Result<(), QueueError> {
+    async fn sweep(&self) -> Result<Swept, QueueError> {
+        self.inner.sweep().await
+    }
+
+    async fn join(&self, boot: BootId) -> Result<Pulse, QueueError> {
         self.inner.join(boot).await
     }
 

@@ -158,7 +158,7 @@ impl crate::ScopeFactory for NoScopes {
     async fn open(
         &self,
         _job: &crate::JobMeta,
-        _stop: posthaste_host::Stop,
+        _hold: crate::Hold,
     ) -> Result<(), crate::ScopeError> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The queue's statements for SQLite. Each carries a batch: a statement costs a thread switch, a row almost nothing.
+//! The queue's statements. Each carries a batch: a statement costs a thread switch or a round trip, a row almost nothing.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use posthaste_queue::{
 };
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    QueryResult, Statement, Value, sea_query::OnConflict,
+    QueryResult, Value, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use super::{State, new_row};
 use crate::{
     convert::{count, micros},
     entity::{jobs, nodes},
+    sql::{Words, rows, statement},
     writer::Unit,
 };
 
@@ -28,12 +29,14 @@ pub(crate) async fn recover_orphans(
 ) -> Result<u64, DbErr> {
     let now = micros(clock.now());
     let freed = statement(
+        DbBackend::Sqlite,
         "UPDATE jobs SET state = 'ready', boot_id = NULL, attempts = attempts - 1, crashes = crashes + 1 \
          WHERE state = 'leased'",
         [],
     );
     let recovered = connection.execute_raw(freed).await?.rows_affected();
     let left = statement(
+        DbBackend::Sqlite,
         "UPDATE nodes SET left_at = ? WHERE left_at IS NULL",
         [now.into()],
     );
@@ -42,16 +45,15 @@ pub(crate) async fn recover_orphans(
 }
 
 pub(super) async fn any_ready(connection: &DatabaseConnection) -> Result<bool, DbErr> {
-    let asked = statement("SELECT 1 FROM jobs WHERE state = 'ready' LIMIT 1", []);
+    let asked = "SELECT 1 FROM jobs WHERE state = 'ready' LIMIT 1";
+    let asked = statement(connection.get_database_backend(), asked, []);
     Ok(connection.query_one_raw(asked).await?.is_some())
 }
 
 /// When the next waiting job is due, in microseconds since 1970.
 pub(super) async fn next_due(connection: &impl ConnectionTrait) -> Result<Option<i64>, DbErr> {
-    let asked = statement(
-        "SELECT run_at FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT 1",
-        [],
-    );
+    let asked = "SELECT run_at FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT 1";
+    let asked = statement(connection.get_database_backend(), asked, []);
     connection
         .query_one_raw(asked)
         .await?
@@ -69,6 +71,7 @@ pub(super) async fn join(unit: &Unit<'_>, boot: BootId) -> Result<(), DbErr> {
         boot_id: Set(boot.as_uuid()),
         joined_at: Set(micros(unit.now)),
         left_at: Set(None),
+        beat: Set(0),
     };
     nodes::Entity::insert(row)
         .exec_without_returning(unit.txn)
@@ -77,14 +80,14 @@ pub(super) async fn join(unit: &Unit<'_>, boot: BootId) -> Result<(), DbErr> {
 }
 
 pub(super) async fn leave(unit: &Unit<'_>, boot: BootId) -> Result<(), DbErr> {
-    let freed = statement(
+    let freed = unit.statement(
         "UPDATE jobs SET state = 'ready', boot_id = NULL, attempts = attempts - 1 \
          WHERE state = 'leased' AND boot_id = ?",
         [boot.as_uuid().into()],
     );
     unit.txn.execute_raw(freed).await?;
-    let left = statement(
-        "UPDATE nodes SET left_at = ? WHERE boot_id = ?",
+    let left = unit.statement(
+        "UPDATE nodes SET left_at = ? WHERE boot_id = ? AND left_at IS NULL",
         [micros(unit.now).into(), boot.as_uuid().into()],
     );
     unit.txn.execute_raw(left).await?;
@@ -111,16 +114,12 @@ pub(super) async fn claim(
     boot: BootId,
     demand: &LaneDemand,
 ) -> Result<Vec<ClaimedJob>, DbErr> {
-    let claim = statement(
-        "UPDATE jobs SET state = 'leased', boot_id = ?, fence = fence + 1, attempts = attempts + 1 \
-         WHERE id IN (SELECT id FROM jobs WHERE state = 'ready' AND lane = ? ORDER BY id LIMIT ?) \
-         RETURNING id, kind, payload, attempts, crashes, fence",
-        [
-            boot.as_uuid().into(),
-            demand.lane.as_str().into(),
-            i64::try_from(demand.limit).unwrap_or(i64::MAX).into(),
-        ],
-    );
+    let values = [
+        demand.lane.as_str().into(),
+        i64::try_from(demand.limit).unwrap_or(i64::MAX).into(),
+        boot.as_uuid().into(),
+    ];
+    let claim = unit.statement(claim_sql(unit.backend), values);
     let rows = unit.txn.query_all_raw(claim).await?;
     let mut claimed = rows
         .iter()
@@ -129,6 +128,25 @@ pub(super) async fn claim(
     // `RETURNING` promises no order.
     claimed.sort_by_key(|job| job.meta.id);
     Ok(claimed)
+}
+
+/// On PostgreSQL, rows that another node is taking are passed over, not waited for.
+fn claim_sql(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => {
+            "WITH wanted AS (SELECT id FROM jobs WHERE state = 'ready' AND lane = ? ORDER BY id LIMIT ? \
+             FOR UPDATE SKIP LOCKED) \
+             UPDATE jobs SET state = 'leased', boot_id = ?, fence = fence + 1, attempts = attempts + 1 \
+             FROM wanted WHERE jobs.id = wanted.id \
+             RETURNING jobs.id, kind, payload, attempts, crashes, fence"
+        }
+        _ => {
+            "WITH wanted AS (SELECT id FROM jobs WHERE state = 'ready' AND lane = ? ORDER BY id LIMIT ?) \
+             UPDATE jobs SET state = 'leased', boot_id = ?, fence = fence + 1, attempts = attempts + 1 \
+             WHERE id IN (SELECT id FROM wanted) \
+             RETURNING id, kind, payload, attempts, crashes, fence"
+        }
+    }
 }
 
 fn claimed(row: &QueryResult, boot: BootId, lane: &Lane) -> Result<ClaimedJob, DbErr> {
@@ -153,7 +171,7 @@ fn claimed(row: &QueryResult, boot: BootId, lane: &Lane) -> Result<ClaimedJob, D
 }
 
 pub(super) async fn promote(unit: &Unit<'_>) -> Result<Promoted, DbErr> {
-    let due = statement(
+    let due = unit.statement(
         "UPDATE jobs SET state = 'ready' WHERE state = 'scheduled' AND run_at <= ?",
         [micros(unit.now).into()],
     );
@@ -268,8 +286,9 @@ async fn remove<E>(unit: &Unit<'_>, gone: &[&Settlement<E>]) -> Result<Vec<Uuid>
         .collect();
     let sql = format!(
         "WITH v (id, fence, boot) AS (VALUES {}) \
-         DELETE FROM jobs WHERE id IN (SELECT jobs.id FROM v CROSS JOIN jobs ON {HELD}) RETURNING id",
-        rows(gone.len(), 3)
+         DELETE FROM jobs WHERE id IN (SELECT jobs.id FROM v {} jobs ON {HELD}) RETURNING id",
+        rows(gone.len(), 3),
+        unit.backend.join()
     );
     ids(unit, &sql, values).await
 }
@@ -287,10 +306,12 @@ async fn bury<E>(unit: &Unit<'_>, dead: &[&Settlement<E>]) -> Result<(), DbErr> 
         "WITH v (id, fence, boot, reason) AS (VALUES {}) \
          INSERT INTO dead_jobs (id, lane, kind, payload, attempts, crashes, fence, reason, created_at, died_at) \
          SELECT jobs.id, lane, kind, payload, attempts, crashes, jobs.fence, v.reason, created_at, ? \
-         FROM v CROSS JOIN jobs ON {HELD}",
-        rows(dead.len(), 4)
+         FROM v {} jobs ON {HELD}{}",
+        rows(dead.len(), 4),
+        unit.backend.join(),
+        unit.backend.keep_jobs()
     );
-    unit.txn.execute_raw(statement(&sql, values)).await?;
+    unit.txn.execute_raw(unit.statement(&sql, values)).await?;
     Ok(())
 }
 
@@ -307,16 +328,6 @@ fn lease_values(lease: &Lease) -> [Value; 3] {
 }
 
 async fn ids(unit: &Unit<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<Uuid>, DbErr> {
-    let rows = unit.txn.query_all_raw(statement(sql, values)).await?;
+    let rows = unit.txn.query_all_raw(unit.statement(sql, values)).await?;
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
-}
-
-/// `(?, ?), (?, ?)` for `count` rows of `columns` values.
-pub(crate) fn rows(count: usize, columns: usize) -> String {
-    let row = format!("({})", vec!["?"; columns].join(", "));
-    vec![row; count].join(", ")
-}
-
-pub(crate) fn statement(sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }

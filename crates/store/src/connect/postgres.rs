@@ -1,0 +1,77 @@
+//! A PostgreSQL database: one connection that writes with synced commits (asserted, not assumed), and readers.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::OpenError;
+
+/// Longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes connections to one database.
+#[derive(Debug, Clone)]
+pub(crate) struct Postgres {
+    pub(super) url: SecretString,
+}
+
+impl Postgres {
+    /// A connection that writes.
+    pub(crate) async fn writer(&self) -> Result<DatabaseConnection, OpenError> {
+        let connection = Database::connect(self.options(1, PATIENCE)).await?;
+        // `remote_apply` waits for more than `on`; everything else answers before the disk has it.
+        let synced = ["on", "remote_apply"];
+        let found = setting(&connection, "synchronous_commit").await?;
+        if !synced.contains(&found.as_str()) {
+            return Err(OpenError::NotDurable {
+                setting: "synchronous_commit",
+                wanted: "on",
+                found,
+            });
+        }
+        for name in ["fsync", "full_page_writes"] {
+            let found = setting(&connection, name).await?;
+            if found != "on" {
+                return Err(OpenError::NotDurable {
+                    setting: name,
+                    wanted: "on",
+                    found,
+                });
+            }
+        }
+        Ok(connection)
+    }
+
+    /// Connections that read.
+    pub(super) async fn readers(&self, connections: u32) -> Result<DatabaseConnection, DbErr> {
+        Database::connect(self.options(connections.max(1), PATIENCE)).await
+    }
+
+    /// The connection of the beats, which gives up before a beat would be late.
+    pub(crate) async fn beating(&self, patience: Duration) -> Result<DatabaseConnection, DbErr> {
+        Database::connect(self.options(1, patience)).await
+    }
+
+    fn options(&self, connections: u32, patience: Duration) -> ConnectOptions {
+        let mut options = ConnectOptions::new(self.url.expose_secret());
+        options
+            .max_connections(connections)
+            .min_connections(0)
+            .sqlx_logging(false)
+            // A connection that a restart of the database has ended is found before it is used.
+            .test_before_acquire(true)
+            .connect_timeout(patience)
+            .acquire_timeout(patience);
+        options
+    }
+}
+
+async fn setting(connection: &DatabaseConnection, name: &'static str) -> Result<String, DbErr> {
+    let asked = Statement::from_string(DbBackend::Postgres, format!("SHOW {name}"));
+    let row = connection.query_one_raw(asked).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound(name.to_owned()))?
+        .try_get_by_index(0)
+}

@@ -1,0 +1,133 @@
+//! A SQLite file: one connection that writes with synced commits (asserted, not assumed), and readers that cannot.
+
+use std::{
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::OpenError;
+
+/// Makes connections to one database file.
+#[derive(Debug, Clone)]
+pub(crate) struct Sqlite {
+    pub(super) path: PathBuf,
+    pub(super) busy_timeout: Duration,
+}
+
+impl Sqlite {
+    /// SQLite opens a read-only file without complaint and fails at the first write; asked here, the answer is clear.
+    pub(super) fn check_writable(&self) -> Result<(), OpenError> {
+        let open = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            // Mails are for their owner alone, whatever the folder allows. The log beside the file follows it.
+            .mode(0o600)
+            .open(&self.path);
+        open.map(drop).map_err(|source| OpenError::NotWritable {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// The one connection that writes. Checkpoints are never run by its commits.
+    pub(crate) async fn writer(&self) -> Result<DatabaseConnection, OpenError> {
+        let connection = self.single().await?;
+        for (pragma, wanted) in [
+            ("journal_mode", "wal"),
+            ("synchronous", "2"),
+            ("foreign_keys", "1"),
+        ] {
+            let found = pragma_value(&connection, pragma).await?;
+            if found != wanted {
+                return Err(OpenError::NotDurable {
+                    setting: pragma,
+                    wanted,
+                    found,
+                });
+            }
+        }
+        Ok(connection)
+    }
+
+    /// A connection for checkpoints: as durable as the writer's, for it writes the database file.
+    pub(crate) async fn checkpointer(&self) -> Result<DatabaseConnection, DbErr> {
+        self.single().await
+    }
+
+    async fn single(&self) -> Result<DatabaseConnection, DbErr> {
+        let options = self.options(1, |sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                // Checkpoints are asked for, never run inside a commit.
+                .pragma("wal_autocheckpoint", "0")
+                // A log that was emptied is cut, not kept at its largest size.
+                .pragma("journal_size_limit", "0")
+        });
+        Database::connect(options).await
+    }
+
+    pub(super) async fn readers(&self, connections: u32) -> Result<DatabaseConnection, DbErr> {
+        Database::connect(self.options(connections.max(1), |sqlite| sqlite.read_only(true))).await
+    }
+
+    fn options(
+        &self,
+        connections: u32,
+        more: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
+    ) -> ConnectOptions {
+        let mut options = ConnectOptions::new("sqlite://");
+        let (path, busy_timeout) = (self.path.clone(), self.busy_timeout);
+        options
+            .max_connections(connections)
+            .min_connections(1)
+            .sqlx_logging(false)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(10))
+            .map_sqlx_sqlite_opts(move |sqlite| {
+                more(sqlite.filename(&path).busy_timeout(busy_timeout))
+            });
+        options
+    }
+
+    /// Bytes in the write-ahead log.
+    pub(crate) fn wal_size(&self) -> u64 {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push("-wal");
+        std::fs::metadata(PathBuf::from(name)).map_or(0, |meta| meta.len())
+    }
+
+    /// Bytes free where the database lies; `None` if the system does not say.
+    pub(crate) fn free_space(&self) -> Option<u64> {
+        let folder = self
+            .path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let stat = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+async fn pragma_value(
+    connection: &DatabaseConnection,
+    pragma: &'static str,
+) -> Result<String, DbErr> {
+    let asked = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
+    let row = connection.query_one_raw(asked).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound(format!("PRAGMA {pragma}")))?;
+    let number = row
+        .try_get_by_index::<i64>(0)
+        .map(|number| number.to_string());
+    number.or_else(|_| row.try_get_by_index::<String>(0))
+}

@@ -1,0 +1,84 @@
+//! Statements by hand, where one carries a batch: the same text for both databases, but for the few words in which they
+//! differ.
+
+use sea_orm::{DbBackend, Statement, Value};
+
+/// A statement with `?` for its values, in the words of `backend`.
+pub(crate) fn statement(
+    backend: DbBackend,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    match backend {
+        DbBackend::Postgres => Statement::from_sql_and_values(backend, numbered(sql), values),
+        _ => Statement::from_sql_and_values(backend, sql, values),
+    }
+}
+
+/// `(?, ?), (?, ?)` for `count` rows of `columns` values.
+pub(crate) fn rows(count: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; count].join(", ")
+}
+
+/// `?` as `$1`, `$2`, …: no text of ours holds a question mark of its own, values never stand in the text.
+fn numbered(sql: &str) -> String {
+    let mut parts = sql.split('?');
+    let first = parts.next().unwrap_or_default().to_owned();
+    (1..).zip(parts).fold(first, |text, (number, part)| {
+        format!("{text}${number}{part}")
+    })
+}
+
+/// The words that differ.
+pub(crate) trait Words {
+    /// A join whose order the planner of SQLite keeps: from the few rows of the batch to the many of the table.
+    fn join(self) -> &'static str;
+
+    /// What tells one row of any table from another, for as long as a statement runs.
+    fn row_address(self) -> &'static str;
+
+    /// Keeps rows of `jobs` that a statement has read as they are until the transaction ends.
+    fn keep_jobs(self) -> &'static str;
+}
+
+impl Words for DbBackend {
+    fn join(self) -> &'static str {
+        if self == Self::Postgres {
+            "JOIN"
+        } else {
+            "CROSS JOIN"
+        }
+    }
+
+    fn row_address(self) -> &'static str {
+        if self == Self::Postgres {
+            "ctid"
+        } else {
+            "rowid"
+        }
+    }
+
+    fn keep_jobs(self) -> &'static str {
+        if self == Self::Postgres {
+            " FOR UPDATE OF jobs"
+        } else {
+            // Nobody else writes.
+            ""
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_numbered_for_postgresql() {
+        assert_eq!(numbered("a"), "a");
+        assert_eq!(
+            numbered(&format!("VALUES {} < ?", rows(2, 2))),
+            "VALUES ($1, $2), ($3, $4) < $5"
+        );
+    }
+}
