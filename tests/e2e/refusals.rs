@@ -59,12 +59,14 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn production_wants_a_place_a_sender_a_name_and_a_way_out() {
+fn production_wants_a_place_a_sender_a_name_a_key_and_a_way_out() {
     let desk = Desk::new().variable("POSTHASTE_ENVIRONMENT", "production");
     let expected = [
         "E0302",
         "http.public_url",
         "accounts.sender",
+        "there is no API key",
+        "[keys.app]",
         "stream `transactional` has no transport",
     ];
     check(&desk, &[], 3, &expected);

@@ -160,7 +160,7 @@ impl Settings {
                 layers: names.join(" + "),
             });
         }
-        problems.sort_by(|a, b| (&a.place, &a.message).cmp(&(&b.place, &b.message)));
+        problems.sort_by(|a, b| a.order().cmp(&b.order()));
         problems.dedup();
         Err(problems)
     }

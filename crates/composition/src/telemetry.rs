@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::settings::{Log, LogFormat};
 
@@ -14,10 +16,15 @@ const QUIET: [&str; 3] = ["lettre=info", "sqlx=warn", "sea_orm=warn"];
 pub enum TelemetryError {
     /// The filter cannot be read.
     #[error("log.filter cannot be read")]
-    Filter(#[source] tracing_subscriber::filter::ParseError),
+    Filter(#[source] ParseError),
     /// Something else in this process logs already.
     #[error("logging is set up already")]
     Twice,
+}
+
+/// The filter that a text stands for. The settings are checked by it too, before anything starts.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("{text},{}", QUIET.join(",")))
 }
 
 /// Sends log lines to standard error.
@@ -25,8 +32,8 @@ pub enum TelemetryError {
 /// # Errors
 /// [`TelemetryError`].
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(format!("{},{}", log.filter, QUIET.join(",")));
-    let registry = tracing_subscriber::registry().with(filter.map_err(TelemetryError::Filter)?);
+    let filter = filter(&log.filter).map_err(TelemetryError::Filter)?;
+    let registry = tracing_subscriber::registry().with(filter);
     let terminal = std::io::stderr().is_terminal();
     let text = match log.format {
         LogFormat::Auto => terminal,

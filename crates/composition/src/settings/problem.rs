@@ -63,6 +63,18 @@ impl Problem {
         }
     }
 
+    /// What problems are sorted by: the file or variable, then line and column as numbers.
+    pub(super) fn order(&self) -> (&str, usize, usize, &str) {
+        let mut parts = self.place.rsplitn(3, ':');
+        let (column, line, file) = (parts.next(), parts.next(), parts.next());
+        let number = |part: Option<&str>| part.and_then(|part| part.parse().ok());
+        let place = file.zip(number(line)).zip(number(column));
+        place.map_or(
+            (&self.place, 0, 0, &self.message),
+            |((file, line), column)| (file, line, column, &self.message),
+        )
+    }
+
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self

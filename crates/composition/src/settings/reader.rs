@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, fs, str::FromStr, time::Duration};
 use config::{Map, Value, ValueKind};
 use secrecy::SecretString;
 
-use self::value::{nearest, origin, scalar};
+pub(super) use self::value::positive_duration;
+use self::value::{nearest, origin, scalar, size};
 use super::{
     notes::{Notes, Shown},
     problem::{Code, Problem},
@@ -46,7 +47,8 @@ impl<'n> Reader<'n> {
                 ..
             }) => table,
             Some(value) => {
-                self.bad(key, &value, "a table");
+                // Not the value: it may be a key or a password that was to stand one level deeper.
+                self.expected(key, &value, "", "a table");
                 Map::new()
             }
         };
@@ -126,6 +128,7 @@ impl<'n> Reader<'n> {
         })
     }
 
+    /// A duration for which zero means something.
     pub(super) fn duration(&mut self, key: &str) -> Duration {
         self.read(
             key,
@@ -135,13 +138,38 @@ impl<'n> Reader<'n> {
         )
     }
 
+    /// A duration with which nothing would work if it were zero.
+    pub(super) fn positive_duration(&mut self, key: &str) -> Duration {
+        self.read(
+            key,
+            "a duration above zero such as \"30 s\" or \"15 min\"",
+            Duration::ZERO,
+            positive_duration,
+        )
+    }
+
+    /// A size for which zero means something.
     pub(super) fn size(&mut self, key: &str) -> u64 {
-        let parse = |text: &str| {
-            text.parse::<bytesize::ByteSize>()
-                .ok()
-                .map(|size| size.as_u64())
-        };
-        self.read(key, "a size such as \"25 MiB\"", 0, parse)
+        self.read(key, "a size such as \"25 MiB\"", 0, size)
+    }
+
+    /// A size with which nothing would work if it were zero.
+    pub(super) fn positive_size(&mut self, key: &str) -> u64 {
+        self.read(key, "a size above zero such as \"25 MiB\"", 0, |text| {
+            size(text).filter(|size| *size > 0)
+        })
+    }
+
+    /// A text that must pass a check.
+    pub(super) fn checked(
+        &mut self,
+        key: &str,
+        expected: &str,
+        check: impl Fn(&str) -> bool,
+    ) -> String {
+        self.read(key, expected, String::new(), |text| {
+            Some(text.to_owned()).filter(|text| check(text))
+        })
     }
 
     pub(super) fn parsed<T: FromStr>(&mut self, key: &str, expected: &str, stand_in: T) -> T {
@@ -199,8 +227,10 @@ impl<'n> Reader<'n> {
                 self.name(key),
                 self.name(&file_key)
             );
-            self.notes
-                .problem(Problem::new(Code::Conflict, &place, message));
+            self.notes.flaw(
+                self.name(key),
+                Problem::new(Code::Conflict, &place, message),
+            );
             return None;
         }
         let path = scalar(&file).unwrap_or_default();
@@ -213,11 +243,9 @@ impl<'n> Reader<'n> {
                 Some(SecretString::from(cut.to_owned()))
             }
             Err(error) => {
-                self.notes.problem(Problem::new(
-                    Code::Unreadable,
-                    &place,
-                    format!("{path} cannot be read: {error}"),
-                ));
+                let message = format!("{path} cannot be read: {error}");
+                let problem = Problem::new(Code::Unreadable, &place, message);
+                self.notes.flaw(self.name(key), problem);
                 None
             }
         }
@@ -276,11 +304,14 @@ impl<'n> Reader<'n> {
 
     /// A value that is readable and still wrong.
     pub(super) fn conflict(&self, place: &str, key: &str, why: &str) {
-        self.notes.problem(Problem::new(
-            Code::BadValue,
-            place,
-            format!("`{}`: {why}", self.name(key)),
-        ));
+        let name = self.name(key);
+        let problem = Problem::new(Code::BadValue, place, format!("`{name}`: {why}"));
+        self.notes.flaw(name, problem);
+    }
+
+    /// Whether a key was read without a problem.
+    pub(super) fn sound(&self, key: &str) -> bool {
+        self.notes.sound(&self.name(key))
     }
 
     /// Whatever was not asked for is unknown.
@@ -345,20 +376,26 @@ impl<'n> Reader<'n> {
     }
 
     fn missing(&self, key: &str) {
-        self.notes.problem(Problem::new(
-            Code::Missing,
-            "",
-            format!("`{}` must be given", self.name(key)),
-        ));
+        let name = self.name(key);
+        let problem = Problem::new(Code::Missing, "", format!("`{name}` must be given"));
+        self.notes.flaw(name, problem);
     }
 
     fn bad(&self, key: &str, value: &Value, expected: &str) {
-        let shown = scalar(value).map_or_else(String::new, |text| format!(" = {text:?}"));
-        let message = format!("`{}`{shown}: expected {expected}", self.name(key));
-        self.notes.problem(Problem::new(
-            Code::BadValue,
-            value.origin().unwrap_or_default(),
-            message,
-        ));
+        let shown = match &value.kind {
+            ValueKind::Array(items) => {
+                let items: Vec<String> = items.iter().filter_map(scalar).collect();
+                format!(" = {items:?}")
+            }
+            _ => scalar(value).map_or_else(String::new, |text| format!(" = {text:?}")),
+        };
+        self.expected(key, value, &shown, expected);
+    }
+
+    fn expected(&self, key: &str, value: &Value, shown: &str, expected: &str) {
+        let name = self.name(key);
+        let message = format!("`{name}`{shown}: expected {expected}");
+        let problem = Problem::new(Code::BadValue, value.origin().unwrap_or_default(), message);
+        self.notes.flaw(name, problem);
     }
 }

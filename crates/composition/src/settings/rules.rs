@@ -2,14 +2,19 @@
 
 use std::{path::Path, time::Duration};
 
+use bytesize::ByteSize;
+use secrecy::ExposeSecret;
+
 use super::{
-    Environment, Place, Settings, TransportKind,
+    Environment, Place, Role, Settings, TransportKind,
     notes::Notes,
     problem::{Code, Problem},
 };
 
 /// Longest life of a link that sets a password: whoever reads the mailbox later must not get in by an old mail.
 const MAX_RESET_EXPIRY: Duration = Duration::from_secs(3600);
+/// The key in `config/development.toml`.
+const DEVELOPMENT_KEY: &str = "re_ph_dev";
 
 impl Settings {
     /// Fills in what follows from other values, and checks what must fit together.
@@ -21,21 +26,32 @@ impl Settings {
         }
         self.check_streams(notes);
         let permits: usize = self.streams.iter().map(|stream| stream.permits).sum();
-        if permits > self.queue.channel_capacity {
+        if permits > self.queue.channel_capacity && notes.sound("queue.channel_capacity") {
             let message = format!(
                 "queue.channel_capacity is {}, the streams have {permits} permits in all",
                 self.queue.channel_capacity
             );
             notes.problem(Problem::new(Code::Conflict, "", message));
         }
-        if self.shutdown.finish >= self.shutdown.budget {
+        if self.http.in_flight_limit < self.http.body_limit && notes.sound("http.in_flight_limit") {
+            let message = format!(
+                "http.in_flight_limit is {}, a single body may have http.body_limit = {}",
+                ByteSize(self.http.in_flight_limit),
+                ByteSize(self.http.body_limit)
+            );
+            notes.problem(Problem::new(Code::Conflict, "", message));
+        }
+        let stop_is_sound = notes.sound("shutdown.finish") && notes.sound("shutdown.budget");
+        if self.shutdown.finish >= self.shutdown.budget && stop_is_sound {
             notes.problem(Problem::new(
                 Code::Conflict,
                 "",
                 "shutdown.finish must be shorter than shutdown.budget",
             ));
         }
-        if self.accounts.access_expiry > self.accounts.refresh_expiry {
+        if self.accounts.access_expiry > self.accounts.refresh_expiry
+            && notes.sound("accounts.refresh_expiry")
+        {
             notes.problem(Problem::new(
                 Code::Conflict,
                 "",
@@ -49,7 +65,7 @@ impl Settings {
                 "accounts.reset_expiry must not be longer than 1 h",
             ));
         }
-        if self.roles.is_empty() {
+        if self.roles.is_empty() && notes.sound("roles") {
             notes.problem(Problem::new(
                 Code::Conflict,
                 "",
@@ -63,7 +79,8 @@ impl Settings {
         let no_folder = self.data_dir.as_os_str().is_empty();
         match &mut self.database.place {
             Place::Sqlite(path) => {
-                if no_folder && path.as_os_str().is_empty() {
+                let told = !notes.sound("data_dir") || !notes.sound("database.url");
+                if no_folder && path.as_os_str().is_empty() && !told {
                     let message = "there is no place for the data: set database.url (or DATABASE_URL), or data_dir";
                     notes.problem(Problem::new(Code::NoDataPlace, "", message));
                 }
@@ -102,10 +119,23 @@ impl Settings {
     }
 
     fn check_production(&self, notes: &Notes) {
-        let url = &self.http.public_url;
-        if !(url.starts_with("https://") || url.starts_with("http://")) {
+        if self.http.public_url.is_empty() && notes.sound("http.public_url") {
             let message = "http.public_url must be given: links in mails are built from it (https://mail.example.com)";
             notes.problem(Problem::new(Code::Missing, "", message));
+        }
+        if self.roles.contains(&Role::Api) && self.keys.is_empty() && notes.sound("keys") {
+            let message = "there is no API key: nobody could submit mail";
+            let help = "add [keys.app] key_file = \"…\", owner = \"default\", scopes = [\"send\", \"read\"]";
+            notes.problem(Problem::new(Code::Missing, "", message).with_help(help));
+        }
+        for key in &self.keys {
+            if key.key.expose_secret() == DEVELOPMENT_KEY {
+                let message = format!(
+                    "keys.{} is the key that development ships with: everybody knows it",
+                    key.name
+                );
+                notes.problem(Problem::new(Code::BadValue, "", message));
+            }
         }
         for stream in &self.streams {
             let to_nobody = self.transports.iter().find(|transport| {
@@ -132,6 +162,9 @@ impl Settings {
                 .iter()
                 .any(|transport| transport.name == stream.transport)
             {
+                if !notes.sound(&format!("streams.{}.transport", stream.name)) {
+                    continue;
+                }
                 let message = if stream.transport.is_empty() {
                     format!("stream `{}` has no transport", stream.name)
                 } else {

@@ -17,7 +17,8 @@ use posthaste_domain::{
 use posthaste_store::SealingKey;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::reader::Reader;
+use super::reader::{Reader, positive_duration};
+use crate::telemetry;
 
 /// `[http]`
 #[derive(Debug, Clone)]
@@ -37,10 +38,17 @@ impl Http {
         let http = Self {
             address: table.parsed("address", "an IP address", IpAddr::from([127, 0, 0, 1])),
             port: table.integer("port", "an integer from 0 to 65535", 0, |_| true),
-            public_url: table.text("public_url").trim_end_matches('/').to_owned(),
-            body_limit: table.size("body_limit"),
-            in_flight_limit: table.size("in_flight_limit"),
-            request_timeout: table.duration("request_timeout"),
+            public_url: table
+                .checked(
+                    "public_url",
+                    "http:// or https:// with a host, such as \"https://mail.example.com\"",
+                    |url| url.is_empty() || is_web_address(url),
+                )
+                .trim_end_matches('/')
+                .to_owned(),
+            body_limit: table.positive_size("body_limit"),
+            in_flight_limit: table.positive_size("in_flight_limit"),
+            request_timeout: table.positive_duration("request_timeout"),
             trusted_proxies: table.list(
                 "trusted_proxies",
                 "a list of addresses and networks such as [\"10.0.0.0/8\", \"::1\"]",
@@ -86,10 +94,10 @@ impl Accounts {
                 "lower-case letters, digits, `_`, `-` and `.`",
                 stand_in("default"),
             ),
-            confirm_expiry: table.duration("confirm_expiry"),
-            reset_expiry: table.duration("reset_expiry"),
-            access_expiry: table.duration("access_expiry"),
-            refresh_expiry: table.duration("refresh_expiry"),
+            confirm_expiry: table.positive_duration("confirm_expiry"),
+            reset_expiry: table.positive_duration("reset_expiry"),
+            access_expiry: table.positive_duration("access_expiry"),
+            refresh_expiry: table.positive_duration("refresh_expiry"),
             logins_per_minute: table.integer(
                 "logins_per_minute",
                 "an integer from 1 to 1000000",
@@ -212,7 +220,7 @@ impl Database {
                 1,
                 |n| (1..=1_000_000).contains(n),
             ),
-            intake_bytes: table.size("intake_bytes"),
+            intake_bytes: table.positive_size("intake_bytes"),
             batch: table.integer("batch", "an integer from 1 to 2000", 1, |n| {
                 (1..=2000).contains(n)
             }),
@@ -237,7 +245,7 @@ pub struct Queue {
 impl Queue {
     pub(super) fn read(mut table: Reader<'_>) -> Self {
         let queue = Self {
-            poll: table.duration("poll"),
+            poll: table.positive_duration("poll"),
             recent_claim: table.duration("recent_claim"),
             channel_capacity: table.integer(
                 "channel_capacity",
@@ -245,7 +253,7 @@ impl Queue {
                 1,
                 |n| (1..=100_000).contains(n),
             ),
-            job_deadline: table.duration("job_deadline"),
+            job_deadline: table.positive_duration("job_deadline"),
         };
         table.finish();
         queue
@@ -267,11 +275,13 @@ pub struct Stream {
 impl Stream {
     pub(super) fn read(name: StreamName, mut table: Reader<'_>) -> Self {
         let transport = table.text("transport");
-        let ladder = "a list of durations such as [\"30 s\", \"2 min\"]";
+        let ladder = "a list of durations above zero such as [\"30 s\", \"2 min\"]";
         let place = table.place("retry");
-        let retry = table.list("retry", ladder, |text| humantime::parse_duration(text).ok());
+        let retry = table.list("retry", ladder, positive_duration);
         let retry = RetryPolicy::new(retry).unwrap_or_else(|| {
-            table.conflict(&place, "retry", "at least one wait is needed");
+            if table.sound("retry") {
+                table.conflict(&place, "retry", "at least one wait is needed");
+            }
             RetryPolicy::new(vec![Duration::from_secs(30)]).expect("one wait is enough")
         });
         let stream = Self {
@@ -282,7 +292,7 @@ impl Stream {
                 (1..=10_000).contains(n)
             }),
             retry,
-            expiry: table.duration("expiry"),
+            expiry: table.positive_duration("expiry"),
         };
         table.finish();
         stream
@@ -322,7 +332,7 @@ pub struct CleanUp {
 impl CleanUp {
     pub(super) fn read(mut scheduler: Reader<'_>, mut retention: Reader<'_>) -> Self {
         let clean_up = Self {
-            every: scheduler.duration("clean_up"),
+            every: scheduler.positive_duration("clean_up"),
             batch: scheduler.integer("clean_up_batch", "an integer from 1 to 100000", 1, |n| {
                 (1..=100_000).contains(n)
             }),
@@ -349,8 +359,8 @@ impl Shutdown {
     pub(super) fn read(mut table: Reader<'_>) -> Self {
         let shutdown = Self {
             announce: table.duration("announce"),
-            finish: table.duration("finish"),
-            budget: table.duration("budget"),
+            finish: table.positive_duration("finish"),
+            budget: table.positive_duration("budget"),
         };
         table.finish();
         shutdown
@@ -379,7 +389,11 @@ pub struct Log {
 impl Log {
     pub(super) fn read(mut table: Reader<'_>) -> Self {
         let log = Self {
-            filter: table.text("filter"),
+            filter: table.checked(
+                "filter",
+                "a filter such as \"info\" or \"info,posthaste_mail=debug\"",
+                |filter| telemetry::filter(filter).is_ok(),
+            ),
             format: table.choice(
                 "format",
                 &[
@@ -392,6 +406,15 @@ impl Log {
         table.finish();
         log
     }
+}
+
+/// Whether a text begins as the addresses of links do: scheme and host.
+fn is_web_address(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':']))
+        && !text.contains(char::is_whitespace)
 }
 
 /// A network, or a single address.

@@ -154,13 +154,13 @@ impl Smtp {
             max_messages: table.integer("max_messages", "an integer from 1", 1, |n| *n >= 1),
             max_age: table.duration("max_age"),
             max_idle: table.duration("max_idle"),
-            connect_timeout: table.duration("connect_timeout"),
-            tls_timeout: table.duration("tls_timeout"),
-            greeting_timeout: table.duration("greeting_timeout"),
-            command_timeout: table.duration("command_timeout"),
-            envelope_timeout: table.duration("envelope_timeout"),
-            body_timeout: table.duration("body_timeout"),
-            dot_timeout: table.duration("dot_timeout"),
+            connect_timeout: table.positive_duration("connect_timeout"),
+            tls_timeout: table.positive_duration("tls_timeout"),
+            greeting_timeout: table.positive_duration("greeting_timeout"),
+            command_timeout: table.positive_duration("command_timeout"),
+            envelope_timeout: table.positive_duration("envelope_timeout"),
+            body_timeout: table.positive_duration("body_timeout"),
+            dot_timeout: table.positive_duration("dot_timeout"),
         };
         if smtp.host.is_empty() {
             table.conflict(&host_place, "host", "the server's name must be given");

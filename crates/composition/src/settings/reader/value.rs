@@ -1,6 +1,6 @@
 //! What can be told of a single value.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 use config::{Value, ValueKind};
 
@@ -22,6 +22,18 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
         ValueKind::Boolean(value) => text(value),
         _ => None,
     }
+}
+
+/// A duration above zero.
+pub(in crate::settings) fn positive_duration(text: &str) -> Option<Duration> {
+    let duration = humantime::parse_duration(text).ok();
+    duration.filter(|duration| !duration.is_zero())
+}
+
+/// A size in bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let size = text.parse::<bytesize::ByteSize>().ok();
+    size.map(|size| size.as_u64())
 }
 
 /// The known key that is fewest letters away, if it is near enough to be meant.
