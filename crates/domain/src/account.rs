@@ -1,5 +1,4 @@
-//! Accounts: registering and confirming here, [logging in](self::sessions) and [getting back in](self::recovery) beside
-//! it.
+//! Accounts: registering and confirming here, logging in (`sessions`) and getting back in (`recovery`) beside it.
 //!
 //! Nobody can find out here whether an address has an account: a known address gives the same answer as a new one, after
 //! the same work, and only its owner is told, by mail. What limits guessing and mail counts what was asked for, never

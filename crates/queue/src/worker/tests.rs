@@ -3,5 +3,6 @@
 mod bench;
 mod ends;
 mod handing_over;
+mod lives;
 mod running;
 mod stopping;

@@ -171,7 +171,11 @@ pub(super) struct Faulty {
     pub(super) refuse_settles: AtomicU32,
     pub(super) lose_settle_answers: AtomicU32,
     pub(super) settle_gate: Mutex<Option<Arc<Notify>>>,
+    /// Whether others judge its nodes by their beats.
+    pub(super) judged: AtomicBool,
     pub(super) claims: Mutex<Vec<ClaimRequest>>,
+    /// The lives of the worker, oldest first.
+    pub(super) lives: Mutex<Vec<(BootId, Pulse)>>,
     /// Requested as soon as something was claimed.
     pub(super) stop_at_claim: Mutex<Option<Stop>>,
     pub(super) settled: Mutex<Vec<(Verdict, Settled)>>,
@@ -200,7 +204,14 @@ impl Queue for Faulty {
     }
 
     async fn join(&self, boot: BootId) -> Result<Pulse, QueueError> {
-        self.inner.join(boot).await
+        let unjudged = self.inner.join(boot).await?;
+        let pulse = if self.judged.load(Ordering::SeqCst) {
+            Pulse::beating()
+        } else {
+            unjudged
+        };
+        self.lives.lock().unwrap().push((boot, pulse.clone()));
+        Ok(pulse)
     }
 
     async fn leave(&self, boot: BootId) -> Result<(), QueueError> {
@@ -296,7 +307,9 @@ impl Bench {
             refuse_settles: AtomicU32::new(0),
             lose_settle_answers: AtomicU32::new(0),
             settle_gate: Mutex::default(),
+            judged: AtomicBool::new(false),
             claims: Mutex::default(),
+            lives: Mutex::default(),
             stop_at_claim: Mutex::default(),
             settled: Mutex::default(),
         });
@@ -333,6 +346,14 @@ impl Bench {
 
     pub(super) async fn start(permits: usize) -> Self {
         let (mut bench, worker) = Self::prepared(config(&[("a", 0, permits)]));
+        bench.begin(worker).await;
+        bench
+    }
+
+    /// The same on a queue whose nodes are judged; whoever tests it beats for them.
+    pub(super) async fn judged(permits: usize) -> Self {
+        let (mut bench, worker) = Self::prepared(config(&[("a", 0, permits)]));
+        bench.queue.judged.store(true, Ordering::SeqCst);
         bench.begin(worker).await;
         bench
     }
