@@ -17,6 +17,7 @@ mod m0003_queue;
 mod m0004_sessions;
 mod m0005_sealed;
 mod m0006_beats;
+mod m0007_order;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_sessions::Migration),
             Box::new(m0005_sealed::Migration),
             Box::new(m0006_beats::Migration),
+            Box::new(m0007_order::Migration),
         ]
     }
 }

@@ -3,383 +3,49 @@
 //!
 //! Cases use waits of zero or of hours, so they hold for any clock and none of them sleeps.
 
-use std::{sync::Arc, time::Duration};
+mod leases;
+mod order;
+mod suspects;
+mod tools;
 
-use uuid::Uuid;
+use std::sync::Arc;
 
-use crate::{
-    job::{ClaimedJob, JobId, Lane, NewJob},
-    lease::{BootId, Fence, Lease},
-    queue::{ClaimRequest, LaneDemand, Pushed, Queue, Settled},
-    verdict::{Settlement, Verdict},
-};
+use crate::queue::Queue;
 
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// Runs every case, each on a queue of its own made by `empty`.
-pub async fn run_all<Q, Made>(empty: impl Fn() -> Made)
+/// Runs every case, each on a queue of its own made by `empty`. Says how many there were.
+pub async fn run_all<Q, Made>(empty: impl Fn() -> Made) -> usize
 where
     Q: Queue,
     Made: Future<Output = Arc<Q>>,
 {
-    a_job_is_stored_once(&*empty().await).await;
-    jobs_leave_a_lane_in_the_order_they_entered(&*empty().await).await;
-    a_claim_keeps_to_its_limits_and_lanes(&*empty().await).await;
-    claimers_never_share_a_job(empty().await).await;
-    a_delayed_job_is_not_claimed_before_its_time(&*empty().await).await;
-    each_verdict_does_what_it_says(&*empty().await).await;
-    a_stale_worker_cannot_settle(&*empty().await).await;
-    a_batch_with_a_stale_lease_applies_the_others(&*empty().await).await;
-    settling_twice_changes_nothing(&*empty().await).await;
-    leaving_gives_everything_back_unspent(&*empty().await).await;
-    fences_never_fall(&*empty().await).await;
-}
-
-fn lane(name: &str) -> Lane {
-    name.parse()
-        .expect("the names of the cases' lanes are valid")
-}
-
-fn job(number: u128, lane_name: &str) -> NewJob {
-    NewJob {
-        id: JobId::from_uuid(Uuid::from_u128(number)),
-        lane: lane(lane_name),
-        kind: "case".to_owned(),
-        payload: format!("{{\"number\":{number}}}"),
-        delay: Duration::ZERO,
+    let mut cases = 0;
+    macro_rules! run {
+        ($($case:path),* $(,)?) => {$(
+            // Named, so that a failure of a helper tells its case.
+            tracing::info!(case = stringify!($case));
+            $case(empty().await).await;
+            cases += 1;
+        )*};
     }
-}
-
-fn demand(boot: BootId, lanes: &[(&str, usize)]) -> ClaimRequest {
-    let lanes = lanes
-        .iter()
-        .map(|(name, limit)| LaneDemand {
-            lane: lane(name),
-            limit: *limit,
-        })
-        .collect();
-    ClaimRequest { boot, lanes }
-}
-
-async fn push<Q: Queue>(queue: &Q, jobs: Vec<NewJob>) -> Vec<Pushed> {
-    queue.push(jobs).await.expect("the queue takes jobs")
-}
-
-async fn claim<Q: Queue>(queue: &Q, boot: BootId, limit: usize) -> Vec<ClaimedJob> {
-    queue
-        .claim(demand(boot, &[("a", limit)]))
-        .await
-        .expect("the queue gives jobs out")
-}
-
-async fn claim_one<Q: Queue>(queue: &Q, boot: BootId) -> ClaimedJob {
-    let mut claimed = claim(queue, boot, 1).await;
-    assert_eq!(claimed.len(), 1, "one job is ready");
-    claimed.remove(0)
-}
-
-async fn settle<Q: Queue>(queue: &Q, lease: Lease, verdict: Verdict) -> Settled {
-    let batch = [Settlement {
-        lease,
-        verdict,
-        effects: None,
-    }];
-    let settled = queue
-        .settle(Arc::new(batch))
-        .await
-        .expect("the queue settles");
-    assert_eq!(settled.len(), 1, "one answer for each settlement");
-    settled[0]
-}
-
-fn numbers(claimed: &[ClaimedJob]) -> Vec<u128> {
-    claimed
-        .iter()
-        .map(|job| job.meta.id.as_uuid().as_u128())
-        .collect()
-}
-
-async fn joined<Q: Queue>(queue: &Q) -> BootId {
-    let boot = BootId::random();
-    queue.join(boot).await.expect("a node can join");
-    boot
-}
-
-async fn a_job_is_stored_once<Q: Queue>(queue: &Q) {
-    assert_eq!(push(queue, vec![job(1, "a")]).await, [Pushed::Stored]);
-    assert_eq!(
-        push(queue, vec![job(1, "a"), job(2, "a")]).await,
-        [Pushed::Known, Pushed::Stored]
+    run!(
+        leases::a_job_is_stored_once,
+        leases::a_claim_keeps_to_its_limits_and_lanes,
+        leases::claimers_never_share_a_job,
+        leases::a_delayed_job_is_not_claimed_before_its_time,
+        leases::each_verdict_does_what_it_says,
+        leases::a_stale_worker_cannot_settle,
+        leases::a_batch_with_a_stale_lease_applies_the_others,
+        leases::settling_twice_changes_nothing,
+        leases::leaving_gives_everything_back_unspent,
+        leases::fences_never_fall,
+        order::jobs_leave_a_lane_in_the_order_they_entered,
+        order::a_flood_of_one_tenant_does_not_hold_up_another,
+        order::what_was_given_out_before_comes_first_again,
+        order::a_key_is_shared_by_no_two_live_jobs,
+        order::of_many_that_push_one_key_at_once_one_is_stored,
+        suspects::a_job_with_two_crashes_runs_apart,
+        suspects::the_third_crash_quarantines,
+        suspects::an_end_that_is_no_crash_clears_a_job,
     );
-    let boot = joined(queue).await;
-    let claimed = claim(queue, boot, 10).await;
-    assert_eq!(numbers(&claimed), [1, 2]);
-    assert_eq!(claimed[0].payload, "{\"number\":1}");
-    assert_eq!(
-        (
-            claimed[0].meta.kind.as_str(),
-            claimed[0].meta.attempt,
-            claimed[0].meta.crashes
-        ),
-        ("case", 1, 0)
-    );
-}
-
-async fn jobs_leave_a_lane_in_the_order_they_entered<Q: Queue>(queue: &Q) {
-    for number in 1..=5 {
-        push(queue, vec![job(number, "a")]).await;
-    }
-    let boot = joined(queue).await;
-    assert_eq!(numbers(&claim(queue, boot, 2).await), [1, 2]);
-    assert_eq!(numbers(&claim(queue, boot, 9).await), [3, 4, 5]);
-}
-
-async fn a_claim_keeps_to_its_limits_and_lanes<Q: Queue>(queue: &Q) {
-    push(
-        queue,
-        vec![
-            job(1, "a"),
-            job(2, "a"),
-            job(3, "b"),
-            job(4, "b"),
-            job(5, "c"),
-        ],
-    )
-    .await;
-    let boot = joined(queue).await;
-    let claimed = queue
-        .claim(demand(boot, &[("b", 1), ("a", 5)]))
-        .await
-        .expect("the queue gives jobs out");
-    assert_eq!(
-        numbers(&claimed),
-        [3, 1, 2],
-        "the first lane named is served first"
-    );
-    assert_eq!(
-        numbers(
-            &queue
-                .claim(demand(boot, &[("b", 0)]))
-                .await
-                .expect("an empty claim is no error")
-        ),
-        []
-    );
-}
-
-/// P3. Claimers never share a job, and each job is given out.
-async fn claimers_never_share_a_job<Q: Queue>(queue: Arc<Q>) {
-    const JOBS: u128 = 60;
-    push(&*queue, (1..=JOBS).map(|number| job(number, "a")).collect()).await;
-    let mut claimers = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let queue = Arc::clone(&queue);
-        claimers.spawn(async move {
-            let boot = joined(&*queue).await;
-            let mut mine = Vec::new();
-            loop {
-                let claimed = claim(&*queue, boot, 3).await;
-                if claimed.is_empty() {
-                    return mine;
-                }
-                assert!(
-                    claimed.iter().all(|job| job.lease.boot == boot),
-                    "a lease names its holder"
-                );
-                mine.extend(numbers(&claimed));
-            }
-        });
-    }
-    let mut all = claimers.join_all().await.concat();
-    all.sort_unstable();
-    assert_eq!(all, (1..=JOBS).collect::<Vec<_>>());
-}
-
-async fn a_delayed_job_is_not_claimed_before_its_time<Q: Queue>(queue: &Q) {
-    push(
-        queue,
-        vec![NewJob {
-            delay: HOUR,
-            ..job(1, "a")
-        }],
-    )
-    .await;
-    let boot = joined(queue).await;
-    let promoted = queue.promote().await.expect("the queue promotes");
-    assert_eq!(promoted.count, 0);
-    let due = promoted.next_due.expect("a job waits");
-    assert!(due <= HOUR && due > HOUR / 2, "{due:?}");
-    assert!(claim(queue, boot, 1).await.is_empty());
-}
-
-async fn each_verdict_does_what_it_says<Q: Queue>(queue: &Q) {
-    let boot = joined(queue).await;
-    let error = || "no luck".to_owned();
-    let zero = Duration::ZERO;
-    // What the next claim of the job shows: attempt and crashes; `None` where it left the queue or waits.
-    let cases = [
-        (Verdict::Done, None),
-        (Verdict::Cancel { reason: error() }, None),
-        (Verdict::Dead { reason: error() }, None),
-        (Verdict::Release, Some((1, 0))),
-        (
-            Verdict::Retry {
-                after: zero,
-                error: error(),
-            },
-            Some((2, 0)),
-        ),
-        (
-            Verdict::Crashed {
-                after: zero,
-                error: error(),
-            },
-            Some((2, 1)),
-        ),
-        (Verdict::Snooze { after: zero }, Some((1, 0))),
-        (
-            Verdict::Retry {
-                after: HOUR,
-                error: error(),
-            },
-            None,
-        ),
-        (Verdict::Snooze { after: HOUR }, None),
-    ];
-    for (number, (verdict, expected)) in (1..).zip(cases) {
-        push(queue, vec![job(number, "a")]).await;
-        let first = claim_one(queue, boot).await;
-        assert_eq!(
-            settle(queue, first.lease, verdict.clone()).await,
-            Settled::Applied,
-            "{verdict:?}"
-        );
-        queue.promote().await.expect("the queue promotes");
-        let again = claim(queue, boot, 1).await;
-        let seen = again
-            .first()
-            .map(|job| (job.meta.attempt, job.meta.crashes));
-        assert_eq!(seen, expected, "after {verdict:?}");
-        for job in again {
-            settle(queue, job.lease, Verdict::Done).await;
-        }
-    }
-}
-
-/// I9, P3. A fence that is not the newest changes nothing.
-async fn a_stale_worker_cannot_settle<Q: Queue>(queue: &Q) {
-    let (slow, quick) = (joined(queue).await, joined(queue).await);
-    push(queue, vec![job(1, "a")]).await;
-    let old = claim_one(queue, slow).await.lease;
-    queue.leave(slow).await.expect("a node can leave");
-    let new = claim_one(queue, quick).await.lease;
-    assert!(new.fence > old.fence);
-    let retry = Verdict::Retry {
-        after: Duration::ZERO,
-        error: "late".to_owned(),
-    };
-    assert_eq!(settle(queue, old, retry).await, Settled::Stale);
-    let forged = Lease {
-        job: new.job,
-        fence: new.fence,
-        boot: slow,
-    };
-    assert_eq!(
-        settle(queue, forged, Verdict::Done).await,
-        Settled::Stale,
-        "the holder counts too"
-    );
-    assert!(
-        claim(queue, quick, 1).await.is_empty(),
-        "the newer lease still holds the job"
-    );
-    assert_eq!(settle(queue, new, Verdict::Done).await, Settled::Applied);
-}
-
-async fn a_batch_with_a_stale_lease_applies_the_others<Q: Queue>(queue: &Q) {
-    let boot = joined(queue).await;
-    push(queue, vec![job(1, "a"), job(2, "a"), job(3, "a")]).await;
-    let mut settlements: Vec<_> = claim(queue, boot, 3)
-        .await
-        .into_iter()
-        .map(|job| Settlement {
-            lease: job.lease,
-            verdict: Verdict::Done,
-            effects: None,
-        })
-        .collect();
-    settlements[1].lease.fence = settlements[1].lease.fence.next();
-    let settled = queue
-        .settle(settlements.into())
-        .await
-        .expect("the queue settles");
-    assert_eq!(
-        settled,
-        [Settled::Applied, Settled::Stale, Settled::Applied]
-    );
-    queue.leave(boot).await.expect("a node can leave");
-    let boot = joined(queue).await;
-    assert_eq!(numbers(&claim(queue, boot, 3).await), [2]);
-}
-
-async fn settling_twice_changes_nothing<Q: Queue>(queue: &Q) {
-    let boot = joined(queue).await;
-    push(queue, vec![job(1, "a")]).await;
-    let lease = claim_one(queue, boot).await.lease;
-    let again = Lease {
-        job: lease.job,
-        fence: lease.fence,
-        boot,
-    };
-    let retry = || Verdict::Retry {
-        after: Duration::ZERO,
-        error: "no luck".to_owned(),
-    };
-    assert_eq!(settle(queue, lease, retry()).await, Settled::Applied);
-    assert_eq!(
-        settle(queue, again, retry()).await,
-        Settled::Stale,
-        "the first call ended the lease"
-    );
-    queue.promote().await.expect("the queue promotes");
-    assert_eq!(claim_one(queue, boot).await.meta.attempt, 2);
-}
-
-/// I11: what a stopping node holds goes back in one step, and no attempt or crash is counted.
-async fn leaving_gives_everything_back_unspent<Q: Queue>(queue: &Q) {
-    let boot = joined(queue).await;
-    push(queue, vec![job(1, "a"), job(2, "a"), job(3, "a")]).await;
-    assert_eq!(claim(queue, boot, 2).await.len(), 2);
-    queue.leave(boot).await.expect("a node can leave");
-    let boot = joined(queue).await;
-    let claimed = claim(queue, boot, 9).await;
-    let mut counted: Vec<_> = claimed
-        .iter()
-        .map(|job| (job.meta.attempt, job.meta.crashes))
-        .collect();
-    counted.sort_unstable();
-    assert_eq!(counted, [(1, 0); 3]);
-}
-
-async fn fences_never_fall<Q: Queue>(queue: &Q) {
-    let boot = joined(queue).await;
-    push(queue, vec![job(1, "a")]).await;
-    let mut last = Fence(0);
-    for verdict in [
-        Verdict::Release,
-        Verdict::Snooze {
-            after: Duration::ZERO,
-        },
-        Verdict::Retry {
-            after: Duration::ZERO,
-            error: "no luck".to_owned(),
-        },
-        Verdict::Release,
-    ] {
-        let lease = claim_one(queue, boot).await.lease;
-        assert!(lease.fence > last);
-        last = lease.fence;
-        settle(queue, lease, verdict).await;
-        queue.promote().await.expect("the queue promotes");
-    }
+    cases
 }

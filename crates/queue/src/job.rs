@@ -87,10 +87,14 @@ pub struct NewJob {
     pub payload: String,
     /// How long it waits before it may be claimed; zero: at once.
     pub delay: Duration,
+    /// Whose work it is. The jobs of one tenant do not hold up those of another ([`crate::rank`]).
+    pub tenant: String,
+    /// No two live jobs share one: a job whose key is taken is not stored.
+    pub unique: Option<String>,
 }
 
 impl NewJob {
-    /// The stored form of `job`, to be run as soon as possible.
+    /// The stored form of `job`, to be run as soon as possible, for the tenant without a name.
     ///
     /// # Errors
     /// Whatever `job`'s `Serialize` reports.
@@ -102,6 +106,8 @@ impl NewJob {
             kind: J::KIND.to_owned(),
             payload,
             delay: Duration::ZERO,
+            tenant: String::new(),
+            unique: None,
         })
     }
 }
@@ -119,6 +125,8 @@ pub struct JobMeta {
     pub attempt: u32,
     /// How many processes died, or deadlines passed, while it ran.
     pub crashes: u32,
+    /// Whose work it is.
+    pub tenant: String,
 }
 
 /// A job in the hands of one worker.

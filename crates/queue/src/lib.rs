@@ -16,8 +16,10 @@ pub mod lease;
 pub mod memory;
 pub mod pulse;
 pub mod queue;
+pub mod rank;
 pub mod registry;
 pub mod scope;
+pub mod suspect;
 mod sync;
 pub mod verdict;
 pub mod worker;
@@ -31,6 +33,7 @@ pub use crate::{
     memory::MemoryQueue,
     pulse::Pulse,
     queue::{ClaimRequest, LaneDemand, Promoted, Pushed, Queue, QueueError, Settled, Swept},
+    rank::{Rank, Ranks, Turn},
     registry::Registry,
     scope::{End, Hold, ScopeError, ScopeFactory},
     verdict::{Settlement, Verdict},

@@ -3,7 +3,7 @@
 //! It passes the same contract as the backends on a database and runs in tokio's paused time.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,12 +11,15 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
     job::{ClaimedJob, JobId, JobMeta, Lane, NewJob},
     lease::{BootId, Fence, Lease},
     pulse::Pulse,
     queue::{ClaimRequest, Promoted, Pushed, Queue, QueueError, Settled, Swept},
+    rank::{Rank, Ranks, Turn},
+    suspect,
     verdict::{Settlement, Verdict},
 };
 
@@ -46,9 +49,13 @@ pub struct MemoryQueue<E> {
 #[derive(Default)]
 struct State {
     jobs: HashMap<JobId, Row>,
-    /// Ready jobs by lane, in the order in which they became ready.
-    ready: BTreeMap<(Lane, u64), JobId>,
-    sequence: u64,
+    /// Ready jobs in the order in which they are given out.
+    ready: BTreeSet<(Lane, Rank, JobId)>,
+    /// The same of those that run apart.
+    suspect: BTreeSet<(Lane, Rank, JobId)>,
+    ranks: Ranks,
+    /// Keys of live jobs.
+    unique: HashMap<String, JobId>,
     dead: Vec<(JobId, String)>,
 }
 
@@ -59,6 +66,9 @@ struct Row {
     attempts: u32,
     crashes: u32,
     fence: Option<Fence>,
+    tenant: String,
+    unique: Option<String>,
+    rank: Rank,
     place: Place,
 }
 
@@ -141,24 +151,9 @@ impl Row {
 }
 
 impl State {
-    fn make_ready(&mut self, id: JobId) {
-        if let Some(row) = self.jobs.get_mut(&id) {
-            row.place = Place::Ready;
-            self.ready.insert((row.lane.clone(), self.sequence), id);
-            self.sequence += 1;
-        }
-    }
-
-    fn wait(&mut self, id: JobId, after: Duration) {
-        if after.is_zero() {
-            self.make_ready(id);
-        } else if let Some(row) = self.jobs.get_mut(&id) {
-            row.place = Place::Scheduled(Instant::now() + after);
-        }
-    }
-
     fn push(&mut self, job: NewJob) -> Pushed {
-        if self.jobs.contains_key(&job.id) {
+        let taken = |key: &String| self.unique.contains_key(key);
+        if self.jobs.contains_key(&job.id) || job.unique.as_ref().is_some_and(taken) {
             return Pushed::Known;
         }
         let NewJob {
@@ -167,7 +162,12 @@ impl State {
             kind,
             payload,
             delay,
+            tenant,
+            unique,
         } = job;
+        if let Some(key) = unique.clone() {
+            self.unique.insert(key, id);
+        }
         let row = Row {
             lane,
             kind,
@@ -175,28 +175,77 @@ impl State {
             attempts: 0,
             crashes: 0,
             fence: None,
-            place: Place::Ready,
+            tenant,
+            unique,
+            rank: Rank::default(),
+            place: Place::Scheduled(Instant::now() + delay),
         };
         self.jobs.insert(id, row);
-        self.wait(id, delay);
+        if delay.is_zero() {
+            self.make_ready(id);
+        }
         Pushed::Stored
     }
 
+    /// A job that waited becomes ready, at its tenant's rank.
+    fn make_ready(&mut self, id: JobId) {
+        if let Some(row) = self.jobs.get_mut(&id) {
+            let turn = match row.fence {
+                None => Turn::First,
+                Some(_) => Turn::Again,
+            };
+            row.rank = self.ranks.enter(&row.lane, &row.tenant, turn);
+            self.put(id);
+        }
+    }
+
+    /// A job that was given out becomes ready, at its own rank or where the lane stands by now.
+    fn give_back(&mut self, id: JobId) {
+        if let Some(row) = self.jobs.get_mut(&id) {
+            row.rank = row.rank.max(self.ranks.reached(&row.lane));
+            self.put(id);
+        }
+    }
+
+    fn put(&mut self, id: JobId) {
+        if let Some(row) = self.jobs.get_mut(&id) {
+            row.place = Place::Ready;
+            let entry = (row.lane.clone(), row.rank, id);
+            if row.crashes < suspect::APART_FROM {
+                self.ready.insert(entry);
+            } else {
+                self.suspect.insert(entry);
+            }
+        }
+    }
+
+    fn wait(&mut self, id: JobId, after: Duration) {
+        if after.is_zero() {
+            self.give_back(id);
+        } else if let Some(row) = self.jobs.get_mut(&id) {
+            row.place = Place::Scheduled(Instant::now() + after);
+        }
+    }
+
     fn claim(&mut self, boot: BootId, lane: &Lane, limit: usize) -> Vec<ClaimedJob> {
-        let of_lane = (lane.clone(), 0)..=(lane.clone(), u64::MAX);
-        let keys: Vec<_> = self
-            .ready
-            .range(of_lane)
-            .map(|(key, _)| key.clone())
-            .take(limit)
-            .collect();
-        let ids = keys
+        let entries: Vec<_> = of_lane(&self.ready, lane).take(limit).cloned().collect();
+        let mut claimed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            self.ready.remove(&entry);
+            let (lane, rank, id) = entry;
+            self.ranks.reach(&lane, rank);
+            claimed.extend(self.lease(boot, id));
+        }
+        claimed
+    }
+
+    fn claim_suspect(&mut self, boot: BootId, lanes: &[Lane]) -> Option<ClaimedJob> {
+        let firsts = lanes
             .iter()
-            .filter_map(|key| self.ready.remove(key))
-            .collect::<Vec<_>>();
-        ids.into_iter()
-            .filter_map(|id| self.lease(boot, id))
-            .collect()
+            .filter_map(|lane| of_lane(&self.suspect, lane).next());
+        let entry = firsts.min_by_key(|(_, rank, id)| (*rank, *id))?.clone();
+        self.suspect.remove(&entry);
+        self.lease(boot, entry.2)
     }
 
     fn lease(&mut self, boot: BootId, id: JobId) -> Option<ClaimedJob> {
@@ -211,6 +260,7 @@ impl State {
             kind: row.kind.clone(),
             attempt: row.attempts,
             crashes: row.crashes,
+            tenant: row.tenant.clone(),
         };
         Some(ClaimedJob {
             lease: Lease {
@@ -229,17 +279,19 @@ impl State {
             return Settled::Stale;
         };
         match verdict {
-            Verdict::Done | Verdict::Cancel { .. } => {
-                self.jobs.remove(&id);
+            Verdict::Done | Verdict::Cancel { .. } => self.remove(id),
+            Verdict::Dead { reason } => self.bury(id, reason),
+            Verdict::Retry { after, .. } => {
+                row.crashes = 0;
+                self.wait(id, *after);
             }
-            Verdict::Dead { reason } => {
-                self.dead.push((id, reason.clone()));
-                self.jobs.remove(&id);
-            }
-            Verdict::Retry { after, .. } => self.wait(id, *after),
             Verdict::Crashed { after, .. } => {
                 row.crashes += 1;
-                self.wait(id, *after);
+                if row.crashes >= suspect::QUARANTINED_FROM {
+                    self.bury(id, suspect::REASON);
+                } else {
+                    self.wait(id, *after);
+                }
             }
             Verdict::Snooze { after } => {
                 row.attempts -= 1;
@@ -247,11 +299,33 @@ impl State {
             }
             Verdict::Release => {
                 row.attempts -= 1;
-                self.make_ready(id);
+                self.give_back(id);
             }
         }
         Settled::Applied
     }
+
+    fn bury(&mut self, id: JobId, reason: &str) {
+        self.dead.push((id, reason.to_owned()));
+        self.remove(id);
+    }
+
+    fn remove(&mut self, id: JobId) {
+        if let Some(key) = self.jobs.remove(&id).and_then(|row| row.unique) {
+            self.unique.remove(&key);
+        }
+    }
+}
+
+fn of_lane<'a>(
+    entries: &'a BTreeSet<(Lane, Rank, JobId)>,
+    lane: &Lane,
+) -> impl Iterator<Item = &'a (Lane, Rank, JobId)> {
+    const FIRST: JobId = JobId::from_uuid(Uuid::nil());
+    let lane = lane.clone();
+    entries
+        .range((lane.clone(), Rank(i64::MIN), FIRST)..)
+        .take_while(move |(other, ..)| *other == lane)
 }
 
 #[async_trait]
@@ -281,7 +355,7 @@ impl<E: fmt::Debug + Send + Sync + 'static> Queue for MemoryQueue<E> {
             if let Some(row) = state.jobs.get_mut(&id) {
                 row.attempts -= 1;
             }
-            state.make_ready(id);
+            state.give_back(id);
         }
         Ok(())
     }
@@ -298,6 +372,14 @@ impl<E: fmt::Debug + Send + Sync + 'static> Queue for MemoryQueue<E> {
             .iter()
             .flat_map(|demand| state.claim(boot, &demand.lane, demand.limit))
             .collect())
+    }
+
+    async fn claim_suspect(
+        &self,
+        boot: BootId,
+        lanes: &[Lane],
+    ) -> Result<Option<ClaimedJob>, QueueError> {
+        Ok(self.state().claim_suspect(boot, lanes))
     }
 
     async fn settle(&self, batch: Arc<[Settlement<E>]>) -> Result<Vec<Settled>, QueueError> {
@@ -341,6 +423,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_memory_queue_passes_the_contract() {
-        crate::contract::run_all(|| async { Arc::new(MemoryQueue::<()>::new()) }).await;
+        let cases = crate::contract::run_all(|| async { Arc::new(MemoryQueue::<()>::new()) }).await;
+        assert!(cases >= 18, "{cases} cases");
     }
 }

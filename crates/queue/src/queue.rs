@@ -94,9 +94,16 @@ pub trait Queue: Debug + Send + Sync + 'static {
     /// Stores jobs, all or none. The answers are in the order of the jobs.
     async fn push(&self, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, QueueError>;
 
-    /// Takes ready jobs, oldest first within a lane, no more than each lane's limit. No job is given to two callers; the
-    /// fence of each is higher than any that was given out for it before.
+    /// Takes ready jobs, in the order of their [ranks](crate::rank) within a lane, no more than each lane's limit. No job
+    /// is given to two callers; the fence of each is higher than any that was given out for it before.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError>;
+
+    /// Takes one job of these lanes that must run apart ([`crate::suspect`]); [`Queue::claim`] gives none of them out.
+    async fn claim_suspect(
+        &self,
+        boot: BootId,
+        lanes: &[Lane],
+    ) -> Result<Option<ClaimedJob>, QueueError>;
 
     /// Ends leases. Each settlement is applied whole if its lease is the newest of its job, else not at all. The answers
     /// are in the order of the settlements. Repeating a call whose answer was lost is safe.

@@ -22,7 +22,7 @@ use crate::{
         micros,
     },
     entity::{deliveries, idempotency_keys, jobs, message_bodies, messages},
-    queue::{SendEmail, State, new_row},
+    queue::{SendEmail, State, new_row, waiting_row},
     writer::{Failure, Space, Unit, Write},
 };
 
@@ -122,6 +122,7 @@ impl Write for AcceptGroup {
 
 /// Stores messages with their deliveries and jobs. A job begins at once, after the commit, where an executor is free.
 pub(crate) async fn insert(unit: &mut Unit<'_>, messages: &[&NewMessage]) -> Result<(), DbErr> {
+    unit.refresh_ranks().await?;
     for messages in messages.chunks(ROWS) {
         messages::Entity::insert_many(messages.iter().map(|m| message_row(m)))
             .exec_without_returning(unit.txn)
@@ -173,19 +174,21 @@ fn job_row(unit: &mut Unit<'_>, message: &NewMessage) -> Result<jobs::ActiveMode
             message: message.id.as_uuid(),
         },
     );
-    let job = job.map_err(|error| DbErr::Custom(error.to_string()))?;
-    let row = new_row(&job, unit.now);
+    let job = NewJob {
+        tenant: message.owner.to_string(),
+        ..job.map_err(|error| DbErr::Custom(error.to_string()))?
+    };
     let Some(reservation) = unit.reserve(&lane) else {
         unit.work_waits(lane);
-        return Ok(row);
+        return Ok(waiting_row(&job, unit));
     };
     let lease = reservation.lease(id);
+    let rank = unit.book.reached(&lane);
     let row = jobs::ActiveModel {
-        state: Set(State::Leased.word().to_owned()),
         boot_id: Set(Some(lease.boot.as_uuid())),
         fence: Set(lease.fence.0),
         attempts: Set(1),
-        ..row
+        ..new_row(&job, State::Leased, rank, unit.now)
     };
     let meta = JobMeta {
         id,
@@ -193,6 +196,7 @@ fn job_row(unit: &mut Unit<'_>, message: &NewMessage) -> Result<jobs::ActiveMode
         kind: job.kind,
         attempt: 1,
         crashes: 0,
+        tenant: job.tenant,
     };
     unit.hand_over(
         reservation,

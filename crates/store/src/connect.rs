@@ -23,7 +23,7 @@ pub(crate) use self::{connector::Connector, postgres::Postgres, sqlite::Sqlite};
 use crate::{
     beat::Beats,
     lock::{FileLock, LockError},
-    queue,
+    queue::{self, marks::Marks},
     seal::{Sealer, SealingKey},
     sweep::Observations,
     writer::{Limits, Writer},
@@ -133,6 +133,8 @@ pub struct Store {
     pub(crate) beats: Mutex<HashMap<BootId, Beats>>,
     /// What this process has seen of the beats of all nodes.
     pub(crate) sweeping: Mutex<Observations>,
+    /// From where this process claims.
+    pub(crate) marks: Mutex<Marks>,
     _lock: Option<FileLock>,
 }
 
@@ -178,6 +180,7 @@ impl Store {
                 handover,
                 beats: Mutex::default(),
                 sweeping,
+                marks: Mutex::default(),
                 _lock: lock,
             },
             Opened {

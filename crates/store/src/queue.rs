@@ -1,8 +1,10 @@
 //! The durable queue: rows of live work.
 
+pub(crate) mod book;
+pub(crate) mod marks;
 pub(crate) mod statements;
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use posthaste_domain::{
@@ -10,13 +12,15 @@ use posthaste_domain::{
     delivery::DeliveryReport,
 };
 use posthaste_queue::{
-    BootId, ClaimRequest, ClaimedJob, Job, NewJob, Promoted, Pulse, Pushed, Queue, QueueError,
-    Settled, Settlement, Swept,
+    BootId, ClaimRequest, ClaimedJob, Job, Lane, NewJob, Promoted, Pulse, Pushed, Queue,
+    QueueError, Rank, Settled, Settlement, Swept, Turn,
 };
 use sea_orm::{DbErr, Set};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::{marks::Marks, statements::Wanted};
 use crate::{
     Store,
     beat::Beats,
@@ -59,13 +63,19 @@ impl State {
     }
 }
 
-/// The row of a job that nobody has claimed yet.
-pub(crate) fn new_row(job: &NewJob, now: Timestamp) -> jobs::ActiveModel {
-    let state = if job.delay.is_zero() {
-        State::Ready
+/// The row of a job that waits to be claimed. The ranks of `unit` are fresh.
+pub(crate) fn waiting_row(job: &NewJob, unit: &mut Unit<'_>) -> jobs::ActiveModel {
+    if job.delay.is_zero() {
+        let rank = unit.book.enter(&job.lane, &job.tenant, Turn::First);
+        new_row(job, State::Ready, rank, unit.now)
     } else {
-        State::Scheduled
-    };
+        // It gets its rank when it becomes ready.
+        new_row(job, State::Scheduled, Rank::default(), unit.now)
+    }
+}
+
+/// The row of a job that nobody has held yet.
+pub(crate) fn new_row(job: &NewJob, state: State, rank: Rank, now: Timestamp) -> jobs::ActiveModel {
     jobs::ActiveModel {
         id: Set(job.id.as_uuid()),
         lane: Set(job.lane.to_string()),
@@ -79,6 +89,16 @@ pub(crate) fn new_row(job: &NewJob, now: Timestamp) -> jobs::ActiveModel {
         boot_id: Set(None),
         last_error: Set(None),
         created_at: Set(micros(now)),
+        rank: Set(rank.0),
+        tenant: Set(job.tenant.clone()),
+        unique_key: Set(job.unique.clone()),
+        expires_at: Set(None),
+    }
+}
+
+impl Store {
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,14 +135,47 @@ impl Queue for Store {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError> {
-        // Most polls find nothing; a read tells so without a turn of the writer.
-        if !statements::any_ready(&self.reader)
+        let ClaimRequest { boot, lanes } = request;
+        let now = Instant::now();
+        let wanted = {
+            let mut marks = self.marks();
+            let demanded = lanes.into_iter().filter(|demand| demand.limit > 0);
+            demanded
+                .map(|demand| Wanted {
+                    from: marks.floor(&demand.lane, now),
+                    lane: demand.lane,
+                    limit: demand.limit,
+                })
+                .collect()
+        };
+        let lanes = statements::ready_lanes(&self.reader, wanted)
             .await
-            .map_err(unavailable)?
-        {
+            .map_err(unavailable)?;
+        if lanes.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.writer.write(Claim(request)).await?)
+        let (claimed, reached) = self.writer.write(Claim { boot, lanes }).await?;
+        let mut marks = self.marks();
+        for (lane, rank) in reached {
+            marks.reached(&lane, rank, now);
+        }
+        Ok(claimed)
+    }
+
+    async fn claim_suspect(
+        &self,
+        boot: BootId,
+        lanes: &[Lane],
+    ) -> Result<Option<ClaimedJob>, QueueError> {
+        if lanes.is_empty()
+            || !statements::any_suspect(&self.reader)
+                .await
+                .map_err(unavailable)?
+        {
+            return Ok(None);
+        }
+        let lanes = lanes.to_vec();
+        Ok(self.writer.write(ClaimSuspect { boot, lanes }).await?)
     }
 
     async fn settle(
@@ -185,16 +238,41 @@ impl AsyncWork<Vec<Pushed>> for Push {
     }
 }
 
-struct Claim(ClaimRequest);
+struct Claim {
+    boot: BootId,
+    lanes: Vec<Wanted>,
+}
+
+/// The jobs, and how far each lane has come by them.
+type Claimed = (Vec<ClaimedJob>, Vec<(Lane, Rank)>);
 
 #[async_trait]
-impl AsyncWork<Vec<ClaimedJob>> for Claim {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Vec<ClaimedJob>, DbErr> {
-        let mut claimed = Vec::new();
-        for demand in self.0.lanes.iter().filter(|demand| demand.limit > 0) {
-            claimed.extend(statements::claim(unit, self.0.boot, demand).await?);
+impl AsyncWork<Claimed> for Claim {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Claimed, DbErr> {
+        let (mut claimed, mut reached) = (Vec::new(), Vec::new());
+        for wanted in &self.lanes {
+            let (jobs, rank) = statements::claim(unit, self.boot, wanted).await?;
+            claimed.extend(jobs);
+            reached.extend(rank.map(|rank| (wanted.lane.clone(), rank)));
         }
         for job in &claimed {
+            unit.gave(&job.lease);
+        }
+        unit.put_down_ranks().await?;
+        Ok((claimed, reached))
+    }
+}
+
+struct ClaimSuspect {
+    boot: BootId,
+    lanes: Vec<Lane>,
+}
+
+#[async_trait]
+impl AsyncWork<Option<ClaimedJob>> for ClaimSuspect {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Option<ClaimedJob>, DbErr> {
+        let claimed = statements::claim_suspect(unit, self.boot, &self.lanes).await?;
+        if let Some(job) = &claimed {
             unit.gave(&job.lease);
         }
         Ok(claimed)

@@ -40,6 +40,16 @@ pub(crate) trait Words {
 
     /// Keeps rows of `jobs` that a statement has read as they are until the transaction ends.
     fn keep_jobs(self) -> &'static str;
+
+    /// Takes rows of `jobs` that nobody else is taking; the others are passed over, not waited for.
+    fn skip_taken(self) -> &'static str;
+
+    /// The function that gives the greatest of its arguments.
+    fn greatest(self) -> &'static str;
+
+    /// The condition that a column's value is one of few that `select` gives. An array keeps the planner of PostgreSQL
+    /// from reading the whole table where it knows too little of their number.
+    fn one_of(self, select: &str) -> String;
 }
 
 impl Words for DbBackend {
@@ -65,6 +75,30 @@ impl Words for DbBackend {
         } else {
             // Nobody else writes.
             ""
+        }
+    }
+
+    fn skip_taken(self) -> &'static str {
+        if self == Self::Postgres {
+            " FOR UPDATE SKIP LOCKED"
+        } else {
+            ""
+        }
+    }
+
+    fn greatest(self) -> &'static str {
+        if self == Self::Postgres {
+            "greatest"
+        } else {
+            "max"
+        }
+    }
+
+    fn one_of(self, select: &str) -> String {
+        if self == Self::Postgres {
+            format!("= ANY (ARRAY({select}))")
+        } else {
+            format!("IN ({select})")
         }
     }
 }

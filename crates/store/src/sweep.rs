@@ -13,7 +13,10 @@ use uuid::Uuid;
 use crate::{
     Store,
     convert::micros,
-    queue::unavailable,
+    queue::{
+        statements::{crashed, given_back, quarantine},
+        unavailable,
+    },
     sql::statement,
     writer::{AsyncWork, Unit},
 };
@@ -126,12 +129,14 @@ impl AsyncWork<Option<u64>> for Death {
         if unit.txn.execute_raw(kill).await?.rows_affected() == 0 {
             return Ok(None);
         }
-        let free = unit.statement(
-            "UPDATE jobs SET state = 'ready', boot_id = NULL, attempts = attempts - 1, crashes = crashes + 1 \
-             WHERE state = 'leased' AND boot_id = ?",
-            [self.node.into()],
+        let free = format!(
+            "UPDATE jobs SET {} WHERE state = 'leased' AND boot_id = ?",
+            crashed(unit.backend)
         );
-        Ok(Some(unit.txn.execute_raw(free).await?.rows_affected()))
+        let free = unit.statement(&free, [self.node.into()]);
+        let freed = unit.txn.execute_raw(free).await?.rows_affected();
+        while quarantine(unit.txn, unit.backend, micros(unit.now)).await? > 0 {}
+        Ok(Some(freed))
     }
 }
 
@@ -142,8 +147,9 @@ struct Orphans;
 impl AsyncWork<u64> for Orphans {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<u64, DbErr> {
         let free = format!(
-            "UPDATE jobs SET state = 'ready', boot_id = NULL, attempts = attempts - 1 \
-             WHERE id IN (SELECT id FROM jobs WHERE {ORPHANED} ORDER BY id LIMIT ?) AND {ORPHANED}"
+            "UPDATE jobs SET {} \
+             WHERE id IN (SELECT id FROM jobs WHERE {ORPHANED} ORDER BY id LIMIT ?) AND {ORPHANED}",
+            given_back(unit.backend)
         );
         let free = unit.statement(&free, [STEP.into()]);
         Ok(unit.txn.execute_raw(free).await?.rows_affected())

@@ -37,6 +37,7 @@ pub(crate) use self::failure::Failure;
 use crate::{
     accept::Accept,
     connect::{Connector, StoreConfig},
+    queue::book::RankBook,
     seal::Sealer,
     settle::Settle,
     sql,
@@ -75,6 +76,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) backend: DbBackend,
     pub(crate) now: Timestamp,
     pub(crate) sealer: &'a Sealer,
+    /// The order of the jobs that become ready; to be refreshed first.
+    pub(crate) book: &'a mut RankBook,
     handover: Option<&'a Arc<Handover>>,
     handed: Vec<(Reservation, ClaimedJob)>,
     /// Leases given out in this transaction.
@@ -90,6 +93,16 @@ impl Unit<'_> {
         values: impl IntoIterator<Item = Value>,
     ) -> Statement {
         sql::statement(self.backend, sql, values)
+    }
+
+    /// Brings [`Self::book`] up to date.
+    pub(crate) async fn refresh_ranks(&mut self) -> Result<(), DbErr> {
+        self.book.refresh(self.txn, self.backend).await
+    }
+
+    /// Lets other nodes know how far the lanes have come.
+    pub(crate) async fn put_down_ranks(&mut self) -> Result<(), DbErr> {
+        self.book.put_down(self.txn, self.backend).await
     }
 
     /// A free executor for a job of `lane`, if it need not wait.

@@ -108,6 +108,8 @@ fn state_word(state: DeliveryState) -> &'static str {
         DeliveryState::Delivered => "delivered",
         DeliveryState::Failed => "failed",
         DeliveryState::Expired => "expired",
+        DeliveryState::Cancelled => "cancelled",
+        DeliveryState::Quarantined => "quarantined",
     }
 }
 

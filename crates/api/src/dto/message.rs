@@ -162,6 +162,8 @@ fn status_word(status: MessageStatus) -> &'static str {
         MessageStatus::Partial => "partial",
         MessageStatus::Failed => "failed",
         MessageStatus::Expired => "expired",
+        MessageStatus::Quarantined => "quarantined",
+        MessageStatus::Cancelled => "cancelled",
     }
 }
 
@@ -173,6 +175,7 @@ fn last_event(status: MessageStatus, refusal: Refusal) -> &'static str {
         MessageStatus::Delivered => "delivered",
         MessageStatus::Partial => "bounced",
         MessageStatus::Failed if refusal == Refusal::OfRecipient => "bounced",
-        MessageStatus::Failed | MessageStatus::Expired => "failed",
+        MessageStatus::Failed | MessageStatus::Expired | MessageStatus::Quarantined => "failed",
+        MessageStatus::Cancelled => "canceled",
     }
 }

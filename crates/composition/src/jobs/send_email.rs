@@ -82,6 +82,9 @@ fn tell(open: &[OpenDelivery], report: &DeliveryReport) {
             DeliveryState::Expired => {
                 warn!(message.id = %message, %recipient, transport, stage, code, text, "expired")
             }
+            DeliveryState::Cancelled | DeliveryState::Quarantined => {
+                warn!(message.id = %message, %recipient, "taken back")
+            }
         }
     }
 }

@@ -4,9 +4,9 @@
 //!            deferred            deferred
 //!  queued ───────────► deferred ─────────┐
 //!    │                  │  ▲─────────────┘
-//!    │ accepted, refused, expired
+//!    │ accepted, refused, expired, cancelled, quarantined
 //!    ▼                  ▼
-//!  delivered   failed   expired            (final)
+//!  delivered   failed   expired   cancelled   quarantined            (final)
 //! ```
 
 /// Where a delivery stands.
@@ -22,6 +22,10 @@ pub enum DeliveryState {
     Failed,
     /// Given up at its expiry.
     Expired,
+    /// Taken back by whoever submitted it, before it was sent.
+    Cancelled,
+    /// Kept from running: its job has brought down each process that ran it.
+    Quarantined,
 }
 
 /// What happens to a delivery.
@@ -35,6 +39,10 @@ pub enum DeliveryEvent {
     Refused,
     /// Its time is over.
     Expired,
+    /// It is not wanted any more.
+    Cancelled,
+    /// Its job may not run any more.
+    Quarantined,
 }
 
 /// An event that cannot happen in a state.
@@ -47,12 +55,14 @@ pub struct IllegalTransition {
 
 impl DeliveryState {
     /// Every state, for tables and round trips.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Queued,
         Self::Deferred,
         Self::Delivered,
         Self::Failed,
         Self::Expired,
+        Self::Cancelled,
+        Self::Quarantined,
     ];
 
     /// Whether nothing more will be done for it.
@@ -60,7 +70,11 @@ impl DeliveryState {
     pub const fn is_final(self) -> bool {
         match self {
             Self::Queued | Self::Deferred => false,
-            Self::Delivered | Self::Failed | Self::Expired => true,
+            Self::Delivered
+            | Self::Failed
+            | Self::Expired
+            | Self::Cancelled
+            | Self::Quarantined => true,
         }
     }
 
@@ -77,6 +91,8 @@ impl DeliveryState {
             DeliveryEvent::Deferred => Self::Deferred,
             DeliveryEvent::Refused => Self::Failed,
             DeliveryEvent::Expired => Self::Expired,
+            DeliveryEvent::Cancelled => Self::Cancelled,
+            DeliveryEvent::Quarantined => Self::Quarantined,
         })
     }
 }
@@ -96,8 +112,12 @@ pub enum MessageStatus {
     Partial,
     /// None was delivered, and at least one was refused.
     Failed,
-    /// None was delivered; all were given up at their expiry.
+    /// None was delivered, and at least one may not be tried any more.
+    Quarantined,
+    /// None was delivered; at least one was given up at its expiry, none refused.
     Expired,
+    /// All were taken back before they were sent.
+    Cancelled,
 }
 
 impl MessageStatus {
@@ -115,27 +135,33 @@ impl MessageStatus {
         if open {
             return Self::Queued;
         }
-        let others = any(DeliveryState::Failed) || any(DeliveryState::Expired);
-        match (any(DeliveryState::Delivered), others) {
-            (true, true) => Self::Partial,
-            (true, false) => Self::Delivered,
-            (false, _) if any(DeliveryState::Failed) => Self::Failed,
-            (false, _) => Self::Expired,
+        let delivered = states
+            .iter()
+            .filter(|state| **state == DeliveryState::Delivered);
+        match delivered.count() {
+            count if count == states.len() => Self::Delivered,
+            1.. => Self::Partial,
+            0 if any(DeliveryState::Failed) => Self::Failed,
+            0 if any(DeliveryState::Quarantined) => Self::Quarantined,
+            0 if any(DeliveryState::Expired) => Self::Expired,
+            0 => Self::Cancelled,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use DeliveryState::{Deferred, Delivered, Expired, Failed, Queued};
+    use DeliveryState::{Cancelled, Deferred, Delivered, Expired, Failed, Quarantined, Queued};
 
     use super::*;
 
-    const EVENTS: [DeliveryEvent; 4] = [
+    const EVENTS: [DeliveryEvent; 6] = [
         DeliveryEvent::Accepted,
         DeliveryEvent::Deferred,
         DeliveryEvent::Refused,
         DeliveryEvent::Expired,
+        DeliveryEvent::Cancelled,
+        DeliveryEvent::Quarantined,
     ];
 
     #[test]
@@ -145,7 +171,10 @@ mod tests {
                 .iter()
                 .map(|event| state.apply(*event).unwrap())
                 .collect();
-            assert_eq!(next, [Delivered, Deferred, Failed, Expired]);
+            assert_eq!(
+                next,
+                [Delivered, Deferred, Failed, Expired, Cancelled, Quarantined]
+            );
         }
     }
 
@@ -178,5 +207,10 @@ mod tests {
         check(&[Delivered, Expired], false, MessageStatus::Partial);
         check(&[Failed, Expired], false, MessageStatus::Failed);
         check(&[Expired], false, MessageStatus::Expired);
+        check(&[Expired, Cancelled], false, MessageStatus::Expired);
+        check(&[Cancelled, Cancelled], false, MessageStatus::Cancelled);
+        check(&[Cancelled, Delivered], false, MessageStatus::Partial);
+        check(&[Quarantined], false, MessageStatus::Quarantined);
+        check(&[Quarantined, Failed], false, MessageStatus::Failed);
     }
 }

@@ -35,6 +35,8 @@ impl Word for DeliveryState {
             Self::Delivered => "delivered",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Quarantined => "quarantined",
         }
     }
 }

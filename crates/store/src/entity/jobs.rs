@@ -18,6 +18,10 @@ pub(crate) struct Model {
     pub(crate) boot_id: Option<Uuid>,
     pub(crate) last_error: Option<String>,
     pub(crate) created_at: i64,
+    pub(crate) rank: i64,
+    pub(crate) tenant: String,
+    pub(crate) unique_key: Option<String>,
+    pub(crate) expires_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -17,7 +17,10 @@ use super::{
     failure::{Failure, Fault},
 };
 use crate::{
-    accept::AcceptGroup, connect::Connector, queue::statements::end_leases, seal::Sealer,
+    accept::AcceptGroup,
+    connect::Connector,
+    queue::{book::RankBook, statements::end_leases},
+    seal::Sealer,
     settle::SettleGroup,
 };
 
@@ -35,6 +38,7 @@ pub(super) struct Batcher {
     sealer: Arc<Sealer>,
     handover: Arc<OnceLock<Arc<Handover>>>,
     disk: Disk,
+    book: RankBook,
     /// Leases that were given out in a commit whose answer was lost: held by nobody, and given back before anything else.
     doubtful: Vec<Settlement<()>>,
 }
@@ -86,6 +90,7 @@ impl Batcher {
             sealer,
             handover,
             disk,
+            book: RankBook::default(),
             doubtful: Vec::new(),
         }
     }
@@ -232,6 +237,7 @@ impl Batcher {
             backend: self.connector.backend(),
             now,
             sealer: &self.sealer,
+            book: &mut self.book,
             handover,
             handed: Vec::new(),
             given: Vec::new(),

@@ -11,7 +11,7 @@ use crate::support::Bench;
 async fn the_durable_queue_passes_the_contract() {
     // The folders live as long as the test: each case has a database of its own.
     let benches = Arc::new(Mutex::new(Vec::new()));
-    contract::run_all(|| {
+    let cases = contract::run_all(|| {
         let benches = Arc::clone(&benches);
         async move {
             let bench = Bench::new().await;
@@ -21,4 +21,5 @@ async fn the_durable_queue_passes_the_contract() {
         }
     })
     .await;
+    assert!(cases >= 18, "{cases} cases");
 }

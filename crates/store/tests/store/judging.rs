@@ -66,6 +66,8 @@ fn jobs(count: u128) -> Vec<NewJob> {
         kind: "case".into(),
         payload: "{}".into(),
         delay: Duration::ZERO,
+        tenant: String::new(),
+        unique: None,
     };
     (1..=count).map(job).collect()
 }

@@ -233,6 +233,14 @@ impl Queue for Faulty {
         Ok(claimed)
     }
 
+    async fn claim_suspect(
+        &self,
+        boot: BootId,
+        lanes: &[Lane],
+    ) -> Result<Option<ClaimedJob>, QueueError> {
+        self.inner.claim_suspect(boot, lanes).await
+    }
+
     async fn settle(&self, batch: Arc<[Settlement<u32>]>) -> Result<Vec<Settled>, QueueError> {
         let gate = self.settle_gate.lock().unwrap().clone();
         if let Some(gate) = gate {

@@ -33,6 +33,7 @@ async fn leased(bench: &Bench, reservation: &Reservation, number: u128) -> Claim
         kind: Act::KIND.to_owned(),
         attempt: 1,
         crashes: 0,
+        tenant: String::new(),
     };
     ClaimedJob {
         lease: reservation.lease(id),

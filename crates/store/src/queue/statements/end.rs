@@ -1,0 +1,167 @@
+//! Leases end.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use posthaste_domain::clock::later;
+use posthaste_queue::{Lease, Settled, Settlement, Verdict, suspect::QUARANTINED_FROM};
+use sea_orm::{ConnectionTrait, DbErr, Value};
+use uuid::Uuid;
+
+use super::{bury::bury, quarantine, rank_again, ready_state};
+use crate::{
+    convert::micros,
+    sql::{Words, rows},
+    writer::Unit,
+};
+
+/// The fence, and the holder, are compared with the row as it stands inside this transaction.
+pub(super) const HELD: &str =
+    "jobs.id = v.id AND jobs.fence = v.fence AND jobs.boot_id = v.boot AND jobs.state = 'leased'";
+
+/// Ends the leases that are still the newest and tells which those were. Job rows come first: what else a settlement
+/// writes depends on this answer.
+pub(crate) async fn end_leases<E>(
+    unit: &Unit<'_>,
+    batch: &[&Settlement<E>],
+) -> Result<Vec<Settled>, DbErr> {
+    let mut applied = BTreeSet::new();
+    let stays = |settlement: &&&Settlement<E>| Stay::of(&settlement.verdict).is_some();
+    let (kept, gone): (Vec<&Settlement<E>>, Vec<_>) = batch.iter().partition(stays);
+    let is_dead = |settlement: &&&Settlement<E>| matches!(settlement.verdict, Verdict::Dead { .. });
+    let dead: Vec<_> = gone.iter().filter(is_dead).copied().collect();
+    if !dead.is_empty() {
+        bury(unit, &dead).await?;
+    }
+    if !gone.is_empty() {
+        applied.extend(remove(unit, &gone).await?);
+    }
+    if !kept.is_empty() {
+        applied.extend(put_back(unit, &kept).await?);
+    }
+    let crashed = |settlement: &&Settlement<E>| {
+        matches!(settlement.verdict, Verdict::Crashed { .. })
+            && applied.contains(&settlement.lease.job.as_uuid())
+    };
+    let settled = |lease: &Lease| {
+        if applied.contains(&lease.job.as_uuid()) {
+            Settled::Applied
+        } else {
+            Settled::Stale
+        }
+    };
+    if kept.iter().any(crashed) {
+        quarantine(unit.txn, unit.backend, micros(unit.now)).await?;
+    }
+    Ok(batch
+        .iter()
+        .map(|settlement| settled(&settlement.lease))
+        .collect())
+}
+
+/// How a job goes on that stays in the queue.
+struct Stay<'a> {
+    wait: Option<Duration>,
+    attempts: i32,
+    crashes: Crashes,
+    error: Option<&'a str>,
+}
+
+/// What becomes of the count of crashes.
+#[derive(Clone, Copy)]
+enum Crashes {
+    OneMore,
+    Same,
+    /// It ran to an end: it was a neighbour of what crashed.
+    None,
+}
+
+impl<'a> Stay<'a> {
+    fn of(verdict: &'a Verdict) -> Option<Self> {
+        let stay = |wait, attempts, crashes, error| {
+            Some(Self {
+                wait,
+                attempts,
+                crashes,
+                error,
+            })
+        };
+        match verdict {
+            Verdict::Retry { after, error } => stay(Some(*after), 0, Crashes::None, Some(error)),
+            Verdict::Crashed { after, error } => {
+                stay(Some(*after), 0, Crashes::OneMore, Some(error))
+            }
+            Verdict::Snooze { after } => stay(Some(*after), -1, Crashes::Same, None),
+            Verdict::Release => stay(None, -1, Crashes::Same, None),
+            Verdict::Done | Verdict::Cancel { .. } | Verdict::Dead { .. } => None,
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.wait.is_some_and(|wait| !wait.is_zero())
+    }
+}
+
+async fn put_back<E>(unit: &Unit<'_>, kept: &[&Settlement<E>]) -> Result<Vec<Uuid>, DbErr> {
+    let mut values = Vec::new();
+    for settlement in kept {
+        let Some(stay) = Stay::of(&settlement.verdict) else {
+            continue;
+        };
+        let run_at = later(unit.now, stay.wait.unwrap_or_default());
+        // Added to the count, which is then multiplied: 0 forgets it.
+        let (more, times) = match stay.crashes {
+            Crashes::OneMore => (1, 1),
+            Crashes::Same => (0, 1),
+            Crashes::None => (0, 0),
+        };
+        values.extend(lease_values(&settlement.lease));
+        values.extend([
+            i32::from(stay.waits()).into(),
+            micros(run_at).into(),
+            stay.attempts.into(),
+            more.into(),
+            times.into(),
+        ]);
+        values.push(stay.error.map(str::to_owned).into());
+    }
+    let crashes = "(jobs.crashes + v.more) * v.times";
+    let sql = format!(
+        "WITH v (id, fence, boot, waits, run_at, attempts, more, times, error) AS (VALUES {rows}) \
+         UPDATE jobs SET \
+         state = CASE WHEN v.waits = 1 AND {crashes} < {QUARANTINED_FROM} THEN 'scheduled' ELSE {ready} END, \
+         run_at = v.run_at, boot_id = NULL, attempts = jobs.attempts + v.attempts, crashes = {crashes}, \
+         rank = {rank}, last_error = coalesce(v.error, jobs.last_error) \
+         FROM v WHERE {HELD} RETURNING jobs.id",
+        rows = rows(kept.len(), 9),
+        ready = ready_state(crashes),
+        rank = rank_again(unit.backend),
+    );
+    ids(unit, &sql, values).await
+}
+
+async fn remove<E>(unit: &Unit<'_>, gone: &[&Settlement<E>]) -> Result<Vec<Uuid>, DbErr> {
+    let values = gone
+        .iter()
+        .flat_map(|settlement| lease_values(&settlement.lease))
+        .collect();
+    let sql = format!(
+        "WITH v (id, fence, boot) AS (VALUES {}) \
+         DELETE FROM jobs WHERE id IN (SELECT jobs.id FROM v {} jobs ON {HELD}) RETURNING id",
+        rows(gone.len(), 3),
+        unit.backend.join()
+    );
+    ids(unit, &sql, values).await
+}
+
+pub(super) fn lease_values(lease: &Lease) -> [Value; 3] {
+    [
+        lease.job.as_uuid().into(),
+        lease.fence.0.into(),
+        lease.boot.as_uuid().into(),
+    ]
+}
+
+async fn ids(unit: &Unit<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<Uuid>, DbErr> {
+    let rows = unit.txn.query_all_raw(unit.statement(sql, values)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
