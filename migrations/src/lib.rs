@@ -18,6 +18,7 @@ mod m0004_sessions;
 mod m0005_sealed;
 mod m0006_beats;
 mod m0007_order;
+mod m0008_controls;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_sealed::Migration),
             Box::new(m0006_beats::Migration),
             Box::new(m0007_order::Migration),
+            Box::new(m0008_controls::Migration),
         ]
     }
 }

@@ -367,6 +367,7 @@ fn worker_config(settings: &Settings) -> WorkerConfig {
             .expect("a stream's name names a lane"),
         priority: stream.priority,
         permits: stream.permits,
+        shared: stream.shared,
     };
     WorkerConfig {
         lanes: settings.streams.iter().map(lane).collect(),

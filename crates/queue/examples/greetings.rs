@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use posthaste_host::{Host, Stop};
 use posthaste_queue::{
     Backoff, End, Hold, Job, JobError, JobHandler, JobId, JobMeta, LaneConfig, MemoryQueue, NewJob,
-    Outcome, Queue, Registry, ScopeError, ScopeFactory, Worker, WorkerConfig,
+    Outcome, Queue, Registry, ScopeError, ScopeFactory, SharedLimits, Worker, WorkerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         lane: job.lane.clone(),
         priority: 0,
         permits: 4,
+        shared: SharedLimits::default(),
     }];
     queue.push(vec![job]).await?;
     let config = WorkerConfig {

@@ -3,19 +3,22 @@
 //!
 //! Cases use waits of zero or of hours, so they hold for any clock and none of them sleeps.
 
+mod dead;
 mod leases;
+mod limits;
+mod operators;
 mod order;
 mod suspects;
 mod tools;
 
 use std::sync::Arc;
 
-use crate::queue::Queue;
+use crate::{operate::Operate, queue::Queue};
 
 /// Runs every case, each on a queue of its own made by `empty`. Says how many there were.
 pub async fn run_all<Q, Made>(empty: impl Fn() -> Made) -> usize
 where
-    Q: Queue,
+    Q: Queue + Operate,
     Made: Future<Output = Arc<Q>>,
 {
     let mut cases = 0;
@@ -38,6 +41,7 @@ where
         leases::settling_twice_changes_nothing,
         leases::leaving_gives_everything_back_unspent,
         leases::fences_never_fall,
+        leases::a_node_can_list_what_it_holds,
         order::jobs_leave_a_lane_in_the_order_they_entered,
         order::a_flood_of_one_tenant_does_not_hold_up_another,
         order::what_was_given_out_before_comes_first_again,
@@ -46,6 +50,19 @@ where
         suspects::a_job_with_two_crashes_runs_apart,
         suspects::the_third_crash_quarantines,
         suspects::an_end_that_is_no_crash_clears_a_job,
+        limits::no_more_are_in_hand_than_all_nodes_may_have,
+        limits::claimers_at_once_keep_to_what_all_nodes_may_have,
+        limits::a_rate_gives_out_no_more_than_its_tokens,
+        limits::a_job_whose_time_is_over_is_taken_out,
+        operators::nothing_is_given_out_of_a_paused_lane,
+        operators::lanes_show_where_their_jobs_stand,
+        operators::a_job_is_taken_back_unless_a_worker_holds_it,
+        operators::a_job_is_moved_only_before_its_first_attempt,
+        operators::a_cancel_and_a_claim_never_both_get_a_job,
+        dead::dead_jobs_are_shown_by_filter_and_page,
+        dead::a_dead_job_lives_again_under_the_next_fence,
+        dead::a_dead_job_stays_where_its_key_is_taken,
+        dead::dead_jobs_are_discarded_by_filter,
     );
     cases
 }

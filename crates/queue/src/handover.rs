@@ -1,7 +1,7 @@
 //! Hand-over: work that was just accepted goes straight to a free executor of this node, without a claim.
 //!
 //! A store that accepts work asks for a [`Reservation`] first. It gets one only if that cannot overtake waiting work:
-//! the lane is open, its latest claim (at most 1 s old) found nothing, and a permit is free at this moment. The row is
+//! the lane is open and has no limits over all nodes, its latest claim (at most 1 s old) found nothing, and a permit is free at this moment. The row is
 //! then inserted as already leased, and delivered here after the commit. In every other case the row is inserted as
 //! ready and the worker is told that something waits.
 
@@ -22,9 +22,12 @@ use tokio::{
 
 use crate::{
     channel::{Sender, TrySendError},
+    controls::Controls,
     job::{ClaimedJob, JobId, Lane},
     lease::{BootId, Fence, Lease},
     pulse::Pulse,
+    queue::SharedLimits,
+    worker::Holdings,
 };
 
 /// A claimed job with the permit that it occupies until its settlement is committed.
@@ -46,30 +49,35 @@ pub struct Handover {
 
 /// One boot id, for as long as the other nodes hold it for alive.
 #[derive(Clone)]
-struct Life {
-    boot: BootId,
-    pulse: Pulse,
-    channel: Sender<Held>,
+pub(crate) struct Life {
+    pub(crate) boot: BootId,
+    pub(crate) pulse: Pulse,
+    pub(crate) channel: Sender<Held>,
+    pub(crate) controls: Controls,
+    pub(crate) holdings: Arc<Holdings>,
 }
 
 struct LaneState {
     permits: Arc<Semaphore>,
+    /// Jobs of a lane with limits over all nodes are counted where they are claimed.
+    claimed_only: bool,
     /// When a claim last found nothing; `None` since work was seen waiting.
     empty_since: Mutex<Option<Instant>>,
 }
 
 impl Handover {
     pub(crate) fn new(
-        lanes: impl IntoIterator<Item = (Lane, Arc<Semaphore>)>,
+        lanes: impl IntoIterator<Item = (Lane, Arc<Semaphore>, SharedLimits)>,
         recent: Duration,
     ) -> Self {
-        let state = |permits| LaneState {
+        let state = |permits, limits: SharedLimits| LaneState {
             permits,
+            claimed_only: !limits.is_none(),
             empty_since: Mutex::new(None),
         };
         let lanes = lanes
             .into_iter()
-            .map(|(lane, permits)| (lane, state(permits)))
+            .map(|(lane, permits, limits)| (lane, state(permits, limits)))
             .collect();
         Self {
             life: Mutex::default(),
@@ -86,7 +94,7 @@ impl Handover {
         if !self.open.load(Ordering::Acquire) {
             return None;
         }
-        let state = self.lanes.get(lane)?;
+        let state = self.lanes.get(lane).filter(|lane| !lane.claimed_only)?;
         let empty_since = *state
             .empty_since
             .lock()
@@ -94,7 +102,8 @@ impl Handover {
         if empty_since.is_none_or(|at| at.elapsed() > self.recent) {
             return None;
         }
-        let life = self.life().filter(|life| life.pulse.is_fresh())?;
+        let may = |life: &Life| life.pulse.is_fresh() && !life.controls.is_paused(lane);
+        let life = self.life().filter(may)?;
         let permit = Arc::clone(&state.permits).try_acquire_owned().ok()?;
         Some(Reservation { life, permit })
     }
@@ -142,13 +151,8 @@ impl Handover {
         }
     }
 
-    /// From now on work may be handed over, to the node `boot` by way of `channel`.
-    pub(crate) fn open(&self, boot: BootId, pulse: Pulse, channel: Sender<Held>) {
-        let life = Life {
-            boot,
-            pulse,
-            channel,
-        };
+    /// From now on work may be handed over to this life of the node.
+    pub(crate) fn open(&self, life: Life) {
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some(life);
         self.open.store(true, Ordering::Release);
     }
@@ -204,6 +208,7 @@ impl Reservation {
     /// [`ClaimedJob`] back, boxed for its size.
     pub fn deliver(self, job: ClaimedJob) -> Result<(), Box<ClaimedJob>> {
         let Self { life, permit } = self;
+        life.holdings.hold(&job.lease);
         match life.channel.try_send(Held { job, permit }) {
             Ok(_) => Ok(()),
             Err(TrySendError::Full(held) | TrySendError::Closed(held)) => Err(Box::new(held.job)),

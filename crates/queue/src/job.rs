@@ -89,6 +89,8 @@ pub struct NewJob {
     pub delay: Duration,
     /// Whose work it is. The jobs of one tenant do not hold up those of another ([`crate::rank`]).
     pub tenant: String,
+    /// After how long nobody wants it any more: it is then taken out unless a worker holds it.
+    pub expires_in: Option<Duration>,
     /// No two live jobs share one: a job whose key is taken is not stored.
     pub unique: Option<String>,
 }
@@ -107,6 +109,7 @@ impl NewJob {
             payload,
             delay: Duration::ZERO,
             tenant: String::new(),
+            expires_in: None,
             unique: None,
         })
     }

@@ -9,14 +9,17 @@ pub mod backoff;
 pub mod channel;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod controls;
 pub mod handler;
 pub mod handover;
 pub mod job;
 pub mod lease;
 pub mod memory;
+pub mod operate;
 pub mod pulse;
 pub mod queue;
 pub mod rank;
+pub mod rate;
 pub mod registry;
 pub mod scope;
 pub mod suspect;
@@ -26,14 +29,20 @@ pub mod worker;
 
 pub use crate::{
     backoff::Backoff,
+    controls::{ControlVersion, Controls},
     handler::{JobError, JobHandler, Outcome},
     handover::{Handover, Reservation},
     job::{ClaimedJob, InvalidLane, Job, JobId, JobMeta, Lane, NewJob},
     lease::{BootId, Fence, Lease},
     memory::MemoryQueue,
+    operate::Operate,
     pulse::Pulse,
-    queue::{ClaimRequest, LaneDemand, Promoted, Pushed, Queue, QueueError, Settled, Swept},
+    queue::{
+        ClaimRequest, Claimed, LaneDemand, Promoted, Pushed, Queue, QueueError, Settled,
+        SharedLimits, Swept,
+    },
     rank::{Rank, Ranks, Turn},
+    rate::Rate,
     registry::Registry,
     scope::{End, Hold, ScopeError, ScopeFactory},
     verdict::{Settlement, Verdict},

@@ -5,9 +5,11 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    job::{ClaimedJob, Lane, NewJob},
-    lease::BootId,
+    controls::Controls,
+    job::{ClaimedJob, JobId, Lane, NewJob},
+    lease::{BootId, Fence},
     pulse::Pulse,
+    rate::Rate,
     verdict::Settlement,
 };
 
@@ -39,6 +41,35 @@ pub struct LaneDemand {
     pub lane: Lane,
     /// Most jobs to claim from it.
     pub limit: usize,
+    /// What holds for all nodes together.
+    pub shared: SharedLimits,
+}
+
+/// Limits of a lane over all nodes. Jobs of a lane that has one are never handed over: they are counted where they are
+/// claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SharedLimits {
+    /// Most jobs in the hands of workers at a time.
+    pub at_once: Option<u32>,
+    /// Most jobs that start within a time.
+    pub rate: Option<Rate>,
+}
+
+impl SharedLimits {
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.at_once.is_none() && self.rate.is_none()
+    }
+}
+
+/// What a claim gave.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct Claimed {
+    /// The jobs.
+    pub jobs: Vec<ClaimedJob>,
+    /// How long until the next token, where a lane has jobs left that only its rate holds back.
+    pub throttled: Option<Duration>,
 }
 
 /// What became of a job that was pushed.
@@ -73,6 +104,8 @@ pub struct Swept {
 pub struct Promoted {
     /// How many jobs became ready.
     pub count: u64,
+    /// How many were taken out because their time was over.
+    pub expired: u64,
     /// How long until the next one is due, if one waits.
     pub next_due: Option<Duration>,
 }
@@ -95,8 +128,9 @@ pub trait Queue: Debug + Send + Sync + 'static {
     async fn push(&self, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, QueueError>;
 
     /// Takes ready jobs, in the order of their [ranks](crate::rank) within a lane, no more than each lane's limit. No job
-    /// is given to two callers; the fence of each is higher than any that was given out for it before.
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError>;
+    /// is given to two callers; the fence of each is higher than any that was given out for it before. Of a paused lane
+    /// nothing is given out.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed, QueueError>;
 
     /// Takes one job of these lanes that must run apart ([`crate::suspect`]); [`Queue::claim`] gives none of them out.
     async fn claim_suspect(
@@ -112,10 +146,17 @@ pub trait Queue: Debug + Send + Sync + 'static {
         batch: Arc<[Settlement<Self::Effects>]>,
     ) -> Result<Vec<Settled>, QueueError>;
 
+    /// What this node holds, by the queue's books: to be compared with what it knows of (I7).
+    async fn held(&self, boot: BootId) -> Result<Vec<(JobId, Fence)>, QueueError>;
+
+    /// What operators have switched, as far as this process knows. It changes by itself.
+    fn controls(&self) -> Controls;
+
     /// Looks after the other nodes: takes the jobs of dead ones back, with a crash counted for each, and those that no
     /// live node holds. Called about once a second by every node that works; any number of them may do it at once.
     async fn sweep(&self) -> Result<Swept, QueueError>;
 
-    /// Makes jobs ready whose wait is over.
+    /// Makes jobs ready whose wait is over, and takes out those that nobody holds and whose time is over, of paused lanes
+    /// too (I24).
     async fn promote(&self) -> Result<Promoted, QueueError>;
 }

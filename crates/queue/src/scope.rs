@@ -7,7 +7,11 @@
 use async_trait::async_trait;
 use posthaste_host::Stop;
 
-use crate::{job::JobMeta, pulse::Pulse};
+use crate::{
+    controls::Controls,
+    job::{JobMeta, Lane},
+    pulse::Pulse,
+};
 
 /// How a job's attempt ended, told to its scope when it is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +36,27 @@ pub struct ScopeError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 pub struct Hold {
     stop: Stop,
     pulse: Pulse,
+    switch: Option<(Controls, Lane)>,
 }
 
 impl Hold {
     /// Of an attempt that is stopped by `stop`, on a node with this pulse.
     #[must_use]
     pub fn new(stop: Stop, pulse: Pulse) -> Self {
-        Self { stop, pulse }
+        Self {
+            stop,
+            pulse,
+            switch: None,
+        }
+    }
+
+    /// The same, no good either while operators have paused `lane`.
+    #[must_use]
+    pub fn switched_by(self, controls: Controls, lane: Lane) -> Self {
+        Self {
+            switch: Some((controls, lane)),
+            ..self
+        }
     }
 
     /// This attempt's own: requested when the node begins to stop, forced when the attempt has ended or must end at once.
@@ -50,7 +68,8 @@ impl Hold {
     /// Whether the attempt may still let something out that cannot be taken back. Asked right before that.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        !self.stop.is_forced() && self.pulse.is_fresh()
+        let paused = |(controls, lane): &(Controls, Lane)| controls.is_paused(lane);
+        !self.stop.is_forced() && self.pulse.is_fresh() && !self.switch.as_ref().is_some_and(paused)
     }
 }
 

@@ -10,14 +10,19 @@
 //! On stop nothing more is claimed or handed over; what was claimed and not begun is given back with its attempt
 //! unspent; what runs is finished, until the stop is forced: then it is dropped and given back too.
 
+mod apart;
 mod executor;
+mod holdings;
 mod producer;
 mod settler;
+mod upkeep;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use apart::Apart;
 use async_trait::async_trait;
 use executor::{Executor, Runner};
+pub(crate) use holdings::Holdings;
 use posthaste_host::{HostedService, Ready, ServiceError, Stop};
 use producer::Producer;
 use settler::Settler;
@@ -29,12 +34,12 @@ use tracing::{info, warn};
 
 use crate::{
     backoff::Backoff,
-    channel::{self, FullMode, Sender},
-    handover::{Handover, Held},
+    channel::{self, FullMode},
+    handover::{Handover, Life},
     job::Lane,
     lease::BootId,
     pulse::Pulse,
-    queue::{Queue, QueueError},
+    queue::{Queue, QueueError, SharedLimits},
     registry::Registry,
     scope::ScopeFactory,
 };
@@ -48,6 +53,8 @@ pub struct LaneConfig {
     pub priority: i32,
     /// Most jobs of it in hand at a time.
     pub permits: usize,
+    /// What holds for all nodes together.
+    pub shared: SharedLimits,
 }
 
 /// How a worker works.
@@ -94,13 +101,6 @@ pub struct Worker<F: ScopeFactory, Q: Queue + ?Sized> {
     handover: Arc<Handover>,
 }
 
-/// What the parts of a worker share of its present life.
-struct Node {
-    boot: BootId,
-    pulse: Pulse,
-    channel: Sender<Held>,
-}
-
 impl<F: ScopeFactory, Q: Queue + ?Sized> Worker<F, Q> {
     /// A worker with a boot id of its own.
     ///
@@ -130,10 +130,11 @@ impl<F: ScopeFactory, Q: Queue + ?Sized> Worker<F, Q> {
             .iter()
             .map(|l| (l.lane.clone(), Arc::new(Semaphore::new(l.permits))))
             .collect();
-        let shared = permits
-            .iter()
-            .map(|(lane, permits)| (lane.clone(), Arc::clone(permits)));
-        let handover = Arc::new(Handover::new(shared, config.recent_claim));
+        let lanes = config.lanes.iter().filter_map(|lane| {
+            let permits = Arc::clone(permits.get(&lane.lane)?);
+            Some((lane.lane.clone(), permits, lane.shared))
+        });
+        let handover = Arc::new(Handover::new(lanes, config.recent_claim));
         Ok(Self {
             queue,
             factory: Arc::new(factory),
@@ -196,16 +197,20 @@ impl<F: ScopeFactory, Q: Queue + ?Sized> HostedService for Worker<F, Q> {
             boots.push(boot);
             let (sender, receiver) = channel::bounded(config.channel_capacity, FullMode::Wait);
             let (ended, endings) = mpsc::channel(total);
-            let node = Node {
+            let life = Life {
                 boot,
                 pulse: pulse.clone(),
-                channel: sender.clone(),
+                channel: sender,
+                controls: queue.controls(),
+                holdings: Arc::default(),
             };
+            let apart = Arc::new(Apart::default());
+            let executor = Executor::new(Arc::clone(&runner), &life, Arc::clone(&apart), ended);
             let (q, h) = (Arc::clone(&queue), Arc::clone(&handover));
-            let producer = Producer::new(q, h, node, &permits, &config);
-            let executor = Executor::new(Arc::clone(&runner), pulse.clone(), ended);
-            let settler = Settler::new(Arc::clone(&queue), Arc::clone(&handover), endings);
-            handover.open(boot, pulse.clone(), sender);
+            let settler = Settler::new(q, h, Arc::clone(&life.holdings), endings);
+            let (q, h) = (Arc::clone(&queue), Arc::clone(&handover));
+            let producer = Producer::new(q, h, life.clone(), apart, &permits, &config);
+            handover.open(life);
             info!(node = %boot, lanes = config.lanes.len(), permits = total, "worker started");
             if let Some(ready) = ready.take() {
                 ready.ready();

@@ -174,8 +174,11 @@ fn job_row(unit: &mut Unit<'_>, message: &NewMessage) -> Result<jobs::ActiveMode
             message: message.id.as_uuid(),
         },
     );
+    // Durations, for the clock that counts is the database's.
+    let lasts = (message.expires_at - message.created_at).to_std();
     let job = NewJob {
         tenant: message.owner.to_string(),
+        expires_in: Some(lasts.unwrap_or_default()),
         ..job.map_err(|error| DbErr::Custom(error.to_string()))?
     };
     let Some(reservation) = unit.reserve(&lane) else {

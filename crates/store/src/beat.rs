@@ -15,14 +15,14 @@ use std::{
 };
 
 use posthaste_queue::{
-    BootId, Pulse,
+    BootId, ControlVersion, Controls, Pulse,
     pulse::{BEAT, FRESH},
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tracing::{error, info, warn};
 
-use crate::{connect::Postgres, sql::statement};
+use crate::{connect::Postgres, operate, sql::statement};
 
 /// Longest wait for a beat to be confirmed; the next one is sent then.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,7 +37,12 @@ pub(crate) struct Beats {
 
 impl Beats {
     /// Beats for the node `boot`, which has joined.
-    pub(crate) fn start(postgres: Postgres, boot: BootId, pulse: Pulse) -> io::Result<Self> {
+    pub(crate) fn start(
+        postgres: Postgres,
+        boot: BootId,
+        pulse: Pulse,
+        controls: Controls,
+    ) -> io::Result<Self> {
         let (alive, dropped) = watch::channel(());
         let ticks = Arc::new(AtomicU64::new(0));
         let mut ticking = JoinSet::new();
@@ -46,6 +51,7 @@ impl Beats {
             postgres,
             boot,
             pulse,
+            controls,
             ticks,
             dropped,
         };
@@ -74,6 +80,7 @@ struct Beating {
     postgres: Postgres,
     boot: BootId,
     pulse: Pulse,
+    controls: Controls,
     ticks: Arc<AtomicU64>,
     dropped: watch::Receiver<()>,
 }
@@ -91,13 +98,17 @@ impl Beating {
             }
             let beat = tokio::time::timeout(PATIENCE, self.beat(&mut connection)).await;
             match beat {
-                Ok(Ok(true)) => {
+                Ok(Ok(Beat::Confirmed(switched))) => {
                     self.pulse.confirm(sent);
                     if let Some(since) = lost_since.take() {
                         info!(node = %self.boot, after_ms = since.elapsed().as_millis(), "beats are confirmed again");
                     }
+                    if switched == Switched::Now {
+                        // Whoever switched waits for this node to show it.
+                        continue;
+                    }
                 }
-                Ok(Ok(false)) => return self.pulse.die(),
+                Ok(Ok(Beat::Dead)) => return self.pulse.die(),
                 Ok(Err(_)) | Err(_) => {
                     // A connection with a statement under way is not used again.
                     connection = None;
@@ -115,21 +126,47 @@ impl Beating {
         }
     }
 
-    /// Raises the counter; `false` if there is no such node any more.
-    async fn beat(&self, connection: &mut Option<DatabaseConnection>) -> Result<bool, DbErr> {
+    /// Raises the counter, shows by what this node acts, and takes over what operators have switched since.
+    async fn beat(&self, connection: &mut Option<DatabaseConnection>) -> Result<Beat, DbErr> {
         let open = match connection.take() {
             Some(open) => open,
             None => self.postgres.beating(PATIENCE).await?,
         };
+        let known = self.controls.version();
         let raise = statement(
             DbBackend::Postgres,
-            "UPDATE nodes SET beat = beat + 1 WHERE boot_id = ? AND left_at IS NULL",
-            [self.boot.as_uuid().into()],
+            "UPDATE nodes SET beat = beat + 1, controls = ? WHERE boot_id = ? AND left_at IS NULL \
+             RETURNING (SELECT version FROM controls)",
+            [known.0.into(), self.boot.as_uuid().into()],
         );
-        let raised = open.execute_raw(raise).await?.rows_affected() == 1;
+        let Some(row) = open.query_one_raw(raise).await? else {
+            return Ok(Beat::Dead);
+        };
+        let version: Option<i64> = row.try_get_by_index(0)?;
+        let mut switched = Switched::Not;
+        if version.is_some_and(|version| ControlVersion(version) > known) {
+            let (version, paused) = operate::switched(&open, DbBackend::Postgres).await?;
+            info!(node = %self.boot, ?paused, "operators have switched lanes");
+            self.controls.apply(version, paused);
+            switched = Switched::Now;
+        }
         *connection = Some(open);
-        Ok(raised)
+        Ok(Beat::Confirmed(switched))
     }
+}
+
+/// What became of a beat.
+enum Beat {
+    Confirmed(Switched),
+    /// There is no such node any more.
+    Dead,
+}
+
+/// Whether operators have switched something since the last beat.
+#[derive(PartialEq, Eq)]
+enum Switched {
+    Now,
+    Not,
 }
 
 /// Whether the main runtime turns, by the ticks seen at each beat.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use posthaste_domain::clock::Clock;
-use posthaste_queue::{BootId, Handover};
+use posthaste_queue::{BootId, Controls, Handover};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
 use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait};
 use secrecy::SecretString;
@@ -23,6 +23,7 @@ pub(crate) use self::{connector::Connector, postgres::Postgres, sqlite::Sqlite};
 use crate::{
     beat::Beats,
     lock::{FileLock, LockError},
+    operate,
     queue::{self, marks::Marks},
     seal::{Sealer, SealingKey},
     sweep::Observations,
@@ -133,6 +134,8 @@ pub struct Store {
     pub(crate) beats: Mutex<HashMap<BootId, Beats>>,
     /// What this process has seen of the beats of all nodes.
     pub(crate) sweeping: Mutex<Observations>,
+    /// What operators have switched, as this process knows it.
+    pub(crate) controls: Controls,
     /// From where this process claims.
     pub(crate) marks: Mutex<Marks>,
     _lock: Option<FileLock>,
@@ -155,6 +158,9 @@ impl Store {
             Some(_) => queue::statements::recover_orphans(&connection, &*clock).await?,
             None => 0,
         };
+        let controls = Controls::default();
+        let (version, paused) = operate::switched(&connection, connector.backend()).await?;
+        controls.apply(version, paused);
         let reader = connector.readers(config.read_connections).await?;
         let handover = Arc::new(OnceLock::new());
         let limits = Limits::from(&config);
@@ -168,6 +174,7 @@ impl Store {
             Arc::clone(&clock),
             Arc::clone(&sealer),
             Arc::clone(&handover),
+            controls.clone(),
         );
         Ok((
             Self {
@@ -180,6 +187,7 @@ impl Store {
                 handover,
                 beats: Mutex::default(),
                 sweeping,
+                controls,
                 marks: Mutex::default(),
                 _lock: lock,
             },

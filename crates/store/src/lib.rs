@@ -17,6 +17,7 @@ mod housekeeping;
 mod lock;
 mod mail_requests;
 mod messages;
+mod operate;
 mod password;
 mod queue;
 mod seal;

@@ -1,6 +1,7 @@
 //! The durable queue: rows of live work.
 
 pub(crate) mod book;
+mod commands;
 pub(crate) mod marks;
 pub(crate) mod statements;
 
@@ -12,15 +13,19 @@ use posthaste_domain::{
     delivery::DeliveryReport,
 };
 use posthaste_queue::{
-    BootId, ClaimRequest, ClaimedJob, Job, Lane, NewJob, Promoted, Pulse, Pushed, Queue,
-    QueueError, Rank, Settled, Settlement, Swept, Turn,
+    BootId, ClaimRequest, Claimed, ClaimedJob, Controls, Fence, Job, JobId, Lane, NewJob, Promoted,
+    Pulse, Pushed, Queue, QueueError, Rank, Settled, Settlement, Swept, Turn,
 };
 use sea_orm::{DbErr, Set};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::{marks::Marks, statements::Wanted};
+use self::{
+    commands::{Claim, ClaimSuspect, Join, Leave, Promote, Push},
+    marks::Marks,
+    statements::Wanted,
+};
 use crate::{
     Store,
     beat::Beats,
@@ -28,7 +33,7 @@ use crate::{
     convert::micros,
     entity::jobs,
     settle::Settle,
-    writer::{AsyncWork, Command, Failure, Unit},
+    writer::{Command, Failure, Unit},
 };
 
 /// The job that accepting a message implies: send it. Its id is the message's.
@@ -92,7 +97,7 @@ pub(crate) fn new_row(job: &NewJob, state: State, rank: Rank, now: Timestamp) ->
         rank: Set(rank.0),
         tenant: Set(job.tenant.clone()),
         unique_key: Set(job.unique.clone()),
-        expires_at: Set(None),
+        expires_at: Set(job.expires_in.map(|after| micros(later(now, after)))),
     }
 }
 
@@ -114,7 +119,8 @@ impl Queue for Store {
         // The row counts as the first beat, sent now.
         let pulse = Pulse::beating();
         self.writer.write(Join(boot)).await?;
-        let beats = Beats::start(postgres.clone(), boot, pulse.clone());
+        let controls = self.controls.clone();
+        let beats = Beats::start(postgres.clone(), boot, pulse.clone(), controls);
         let beats = beats.map_err(|error| QueueError::Unavailable(Some(Box::new(error))))?;
         self.beats().insert(boot, beats);
         Ok(pulse)
@@ -134,7 +140,7 @@ impl Queue for Store {
         Ok(self.writer.write(Push(jobs)).await?)
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed, QueueError> {
         let ClaimRequest { boot, lanes } = request;
         let now = Instant::now();
         let wanted = {
@@ -145,6 +151,7 @@ impl Queue for Store {
                     from: marks.floor(&demand.lane, now),
                     lane: demand.lane,
                     limit: demand.limit,
+                    shared: demand.shared,
                 })
                 .collect()
         };
@@ -152,7 +159,7 @@ impl Queue for Store {
             .await
             .map_err(unavailable)?;
         if lanes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Claimed::default());
         }
         let (claimed, reached) = self.writer.write(Claim { boot, lanes }).await?;
         let mut marks = self.marks();
@@ -160,6 +167,16 @@ impl Queue for Store {
             marks.reached(&lane, rank, now);
         }
         Ok(claimed)
+    }
+
+    async fn held(&self, boot: BootId) -> Result<Vec<(JobId, Fence)>, QueueError> {
+        statements::held(&self.reader, boot)
+            .await
+            .map_err(unavailable)
+    }
+
+    fn controls(&self) -> Controls {
+        self.controls.clone()
     }
 
     async fn claim_suspect(
@@ -193,9 +210,13 @@ impl Queue for Store {
         let next = statements::next_due(&self.reader)
             .await
             .map_err(unavailable)?;
-        if next.is_none_or(|next| next > micros(now)) {
+        let over = statements::any_expired(&self.reader, micros(now))
+            .await
+            .map_err(unavailable)?;
+        if !over && next.is_none_or(|next| next > micros(now)) {
             return Ok(Promoted {
                 count: 0,
+                expired: 0,
                 next_due: next.map(|next| statements::until(next, now)),
             });
         }
@@ -205,85 +226,4 @@ impl Queue for Store {
 
 pub(crate) fn unavailable(error: DbErr) -> QueueError {
     QueueError::Unavailable(Some(Box::new(error)))
-}
-
-struct Join(BootId);
-
-#[async_trait]
-impl AsyncWork<()> for Join {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
-        statements::join(unit, self.0).await
-    }
-}
-
-struct Leave(BootId);
-
-#[async_trait]
-impl AsyncWork<()> for Leave {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
-        statements::leave(unit, self.0).await
-    }
-}
-
-struct Push(Vec<NewJob>);
-
-#[async_trait]
-impl AsyncWork<Vec<Pushed>> for Push {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Vec<Pushed>, DbErr> {
-        let pushed = statements::push(unit, &self.0).await?;
-        for job in &self.0 {
-            unit.work_waits(job.lane.clone());
-        }
-        Ok(pushed)
-    }
-}
-
-struct Claim {
-    boot: BootId,
-    lanes: Vec<Wanted>,
-}
-
-/// The jobs, and how far each lane has come by them.
-type Claimed = (Vec<ClaimedJob>, Vec<(Lane, Rank)>);
-
-#[async_trait]
-impl AsyncWork<Claimed> for Claim {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Claimed, DbErr> {
-        let (mut claimed, mut reached) = (Vec::new(), Vec::new());
-        for wanted in &self.lanes {
-            let (jobs, rank) = statements::claim(unit, self.boot, wanted).await?;
-            claimed.extend(jobs);
-            reached.extend(rank.map(|rank| (wanted.lane.clone(), rank)));
-        }
-        for job in &claimed {
-            unit.gave(&job.lease);
-        }
-        unit.put_down_ranks().await?;
-        Ok((claimed, reached))
-    }
-}
-
-struct ClaimSuspect {
-    boot: BootId,
-    lanes: Vec<Lane>,
-}
-
-#[async_trait]
-impl AsyncWork<Option<ClaimedJob>> for ClaimSuspect {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Option<ClaimedJob>, DbErr> {
-        let claimed = statements::claim_suspect(unit, self.boot, &self.lanes).await?;
-        if let Some(job) = &claimed {
-            unit.gave(&job.lease);
-        }
-        Ok(claimed)
-    }
-}
-
-struct Promote;
-
-#[async_trait]
-impl AsyncWork<Promoted> for Promote {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Promoted, DbErr> {
-        statements::promote(unit).await
-    }
 }

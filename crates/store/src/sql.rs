@@ -44,6 +44,9 @@ pub(crate) trait Words {
     /// Takes rows of `jobs` that nobody else is taking; the others are passed over, not waited for.
     fn skip_taken(self) -> &'static str;
 
+    /// Takes rows that a statement has read, waiting for whoever has them, until the transaction ends.
+    fn for_update(self) -> &'static str;
+
     /// The function that gives the greatest of its arguments.
     fn greatest(self) -> &'static str;
 
@@ -81,6 +84,14 @@ impl Words for DbBackend {
     fn skip_taken(self) -> &'static str {
         if self == Self::Postgres {
             " FOR UPDATE SKIP LOCKED"
+        } else {
+            ""
+        }
+    }
+
+    fn for_update(self) -> &'static str {
+        if self == Self::Postgres {
+            " FOR UPDATE"
         } else {
             ""
         }

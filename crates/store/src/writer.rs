@@ -25,7 +25,7 @@ use posthaste_domain::{
     clock::{Clock, Timestamp},
     stores::StoreError,
 };
-use posthaste_queue::{ClaimedJob, Handover, Lane, Lease, Reservation};
+use posthaste_queue::{ClaimedJob, Controls, Handover, Lane, Lease, Reservation};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
@@ -78,6 +78,7 @@ pub(crate) struct Unit<'a> {
     pub(crate) sealer: &'a Sealer,
     /// The order of the jobs that become ready; to be refreshed first.
     pub(crate) book: &'a mut RankBook,
+    pub(crate) controls: &'a Controls,
     handover: Option<&'a Arc<Handover>>,
     handed: Vec<(Reservation, ClaimedJob)>,
     /// Leases given out in this transaction.
@@ -185,11 +186,14 @@ impl Writer {
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
         handover: Arc<OnceLock<Arc<Handover>>>,
+        controls: Controls,
     ) -> Self {
         let (urgent, urgent_commands) = mpsc::channel(URGENT_CAPACITY);
         let (intake, intake_commands) = mpsc::channel(limits.commands);
         let (alive, ended) = watch::channel(());
-        let mut batcher = Batcher::new(connector, connection, limits, clock, sealer, handover);
+        let mut batcher = Batcher::new(
+            connector, connection, limits, clock, sealer, handover, controls,
+        );
         let mut task = JoinSet::new();
         task.spawn(async move {
             batcher.run(urgent_commands, intake_commands).await;

@@ -12,6 +12,7 @@ use posthaste_domain::{
     retry_policy::RetryPolicy,
     stream::StreamName,
 };
+use posthaste_queue::{Rate, SharedLimits};
 use secrecy::SecretString;
 
 pub use self::database::{Database, Place};
@@ -200,6 +201,8 @@ pub struct Stream {
     pub transport: String,
     pub priority: i32,
     pub permits: usize,
+    /// Of all nodes together.
+    pub shared: SharedLimits,
     pub retry: RetryPolicy,
     pub expiry: Duration,
 }
@@ -223,11 +226,25 @@ impl Stream {
             permits: table.integer("permits", "an integer from 1 to 10000", 1, |n| {
                 (1..=10_000).contains(n)
             }),
+            shared: shared_limits(&mut table),
             retry,
             expiry: table.positive_duration("expiry"),
         };
         table.finish();
         stream
+    }
+}
+
+fn shared_limits(table: &mut Reader<'_>) -> SharedLimits {
+    let most = table.integer("concurrency", "an integer from 0 to 100000", 0, |n| {
+        (0..=100_000_u32).contains(n)
+    });
+    let expected = "a rate such as \"14/s\", \"100/min\" or \"5000/h\", or nothing";
+    let sound = |text: &str| text.is_empty() || text.parse::<Rate>().is_ok();
+    let rate = table.checked("rate", expected, sound);
+    SharedLimits {
+        at_once: (most > 0).then_some(most),
+        rate: rate.parse().ok(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::tools::{HOUR, claim, claim_one, demand, job, joined, numbers, push, settle};
 use crate::{
-    job::NewJob,
+    job::{ClaimedJob, NewJob},
     lease::{Fence, Lease},
     queue::{Pushed, Queue, Settled},
     verdict::{Settlement, Verdict},
@@ -48,7 +48,8 @@ pub(super) async fn a_claim_keeps_to_its_limits_and_lanes<Q: Queue>(queue: Arc<Q
     let claimed = queue
         .claim(demand(boot, &[("b", 1), ("a", 5)]))
         .await
-        .expect("the queue gives jobs out");
+        .expect("the queue gives jobs out")
+        .jobs;
     assert_eq!(
         numbers(&claimed),
         [3, 1, 2],
@@ -60,6 +61,7 @@ pub(super) async fn a_claim_keeps_to_its_limits_and_lanes<Q: Queue>(queue: Arc<Q
                 .claim(demand(boot, &[("b", 0)]))
                 .await
                 .expect("an empty claim is no error")
+                .jobs
         ),
         []
     );
@@ -287,4 +289,30 @@ pub(super) async fn fences_never_fall<Q: Queue>(queue: Arc<Q>) {
         settle(queue, lease, verdict).await;
         queue.promote().await.expect("the queue promotes");
     }
+}
+
+/// I7. What a node holds by the queue's books, and nothing else.
+pub(super) async fn a_node_can_list_what_it_holds<Q: Queue>(queue: Arc<Q>) {
+    let queue = &*queue;
+    let (mine, other) = (joined(queue).await, joined(queue).await);
+    push(queue, (1..=5).map(|number| job(number, "a")).collect()).await;
+    let claimed = claim(queue, mine, 3).await;
+    let others = claim(queue, other, 1).await;
+    let leases = |jobs: &[ClaimedJob]| {
+        let mut leases: Vec<_> = jobs
+            .iter()
+            .map(|job| (job.lease.job, job.lease.fence))
+            .collect();
+        leases.sort_unstable();
+        leases
+    };
+    let held = async |boot| {
+        let mut held = queue.held(boot).await.expect("the queue lists leases");
+        held.sort_unstable();
+        held
+    };
+    assert_eq!(held(mine).await, leases(&claimed));
+    assert_eq!(held(other).await, leases(&others));
+    queue.leave(mine).await.expect("a node can leave");
+    assert_eq!(held(mine).await, []);
 }

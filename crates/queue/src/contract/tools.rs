@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     job::{ClaimedJob, JobId, Lane, NewJob},
     lease::{BootId, Lease},
-    queue::{ClaimRequest, LaneDemand, Pushed, Queue, Settled},
+    queue::{ClaimRequest, LaneDemand, Pushed, Queue, Settled, SharedLimits},
     verdict::{Settlement, Verdict},
 };
 
@@ -26,6 +26,7 @@ pub(super) fn job(number: u128, lane_name: &str) -> NewJob {
         payload: format!("{{\"number\":{number}}}"),
         delay: Duration::ZERO,
         tenant: String::new(),
+        expires_in: None,
         unique: None,
     }
 }
@@ -43,6 +44,7 @@ pub(super) fn demand(boot: BootId, lanes: &[(&str, usize)]) -> ClaimRequest {
         .map(|(name, limit)| LaneDemand {
             lane: lane(name),
             limit: *limit,
+            shared: SharedLimits::default(),
         })
         .collect();
     ClaimRequest { boot, lanes }
@@ -57,6 +59,7 @@ pub(super) async fn claim<Q: Queue>(queue: &Q, boot: BootId, limit: usize) -> Ve
         .claim(demand(boot, &[("a", limit)]))
         .await
         .expect("the queue gives jobs out")
+        .jobs
 }
 
 pub(super) async fn claim_one<Q: Queue>(queue: &Q, boot: BootId) -> ClaimedJob {

@@ -7,16 +7,18 @@ use posthaste_host::Stop;
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{Instrument, error, info_span, warn};
 
-use super::{WorkerConfig, jitter, settler::Ended};
+use super::{WorkerConfig, apart::Apart, jitter, settler::Ended};
 use crate::{
     backoff::Backoff,
     channel::Receiver,
+    controls::Controls,
     handler::{JobError, Outcome},
-    handover::Held,
+    handover::{Held, Life},
     job::{ClaimedJob, JobMeta},
     pulse::Pulse,
     registry::Registry,
     scope::{End, Hold, ScopeFactory},
+    suspect::APART_FROM,
     verdict::{Settlement, Verdict},
 };
 
@@ -26,18 +28,23 @@ const UNKNOWN_KIND_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Executor<F: ScopeFactory, E> {
     runner: Arc<Runner<F, E>>,
     pulse: Pulse,
+    controls: Controls,
+    apart: Arc<Apart>,
     ended: mpsc::Sender<Ended<E>>,
 }
 
 impl<F: ScopeFactory, E: Send + Sync + 'static> Executor<F, E> {
     pub(super) fn new(
         runner: Arc<Runner<F, E>>,
-        pulse: Pulse,
+        life: &Life,
+        apart: Arc<Apart>,
         ended: mpsc::Sender<Ended<E>>,
     ) -> Self {
         Self {
             runner,
-            pulse,
+            pulse: life.pulse.clone(),
+            controls: life.controls.clone(),
+            apart,
             ended,
         }
     }
@@ -48,13 +55,27 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Executor<F, E> {
         let mut running = JoinSet::new();
         while let Some(held) = channel.recv_until(stop).await {
             while running.try_join_next().is_some() {}
-            if !self.pulse.is_fresh() {
+            if !self.pulse.is_fresh() || self.controls.is_paused(&held.job.meta.lane) {
                 self.give_back(held).await;
                 continue;
             }
+            let suspect = held.job.meta.crashes >= APART_FROM;
             let (runner, ended) = (Arc::clone(&self.runner), self.ended.clone());
-            let hold = Hold::new(stop.child(), self.pulse.clone());
-            running.spawn(async move { report(&ended, runner.attempt(held, hold).await).await });
+            let hold = Hold::new(stop.child(), self.pulse.clone())
+                .switched_by(self.controls.clone(), held.job.meta.lane.clone());
+            let apart = suspect.then(|| Arc::clone(&self.apart));
+            running.spawn(async move {
+                let in_hand = apart.as_ref().map(|apart| apart.until_dropped());
+                let end = runner.attempt(held, hold).await;
+                drop(in_hand);
+                report(&ended, end).await;
+            });
+            if suspect {
+                tokio::select! {
+                    () = self.apart.not_alone() => {}
+                    () = stop.requested() => {}
+                }
+            }
         }
         // Closed first: a hand-over that comes later is refused instead of forgotten.
         channel.close();
@@ -65,6 +86,9 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Executor<F, E> {
     }
 
     async fn give_back(&self, Held { job, permit }: Held) {
+        if job.meta.crashes >= APART_FROM {
+            self.apart.end();
+        }
         let settlement = Settlement {
             lease: job.lease,
             verdict: Verdict::Release,

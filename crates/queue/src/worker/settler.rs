@@ -7,6 +7,7 @@ use posthaste_host::Stop;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{info, warn};
 
+use super::Holdings;
 use crate::{
     handover::Handover,
     queue::{Queue, Settled},
@@ -28,6 +29,7 @@ pub(super) struct Ended<E> {
 pub(super) struct Settler<Q: Queue + ?Sized> {
     queue: Arc<Q>,
     handover: Arc<Handover>,
+    holdings: Arc<Holdings>,
     endings: mpsc::Receiver<Ended<Q::Effects>>,
 }
 
@@ -35,11 +37,13 @@ impl<Q: Queue + ?Sized> Settler<Q> {
     pub(super) fn new(
         queue: Arc<Q>,
         handover: Arc<Handover>,
+        holdings: Arc<Holdings>,
         endings: mpsc::Receiver<Ended<Q::Effects>>,
     ) -> Self {
         Self {
             queue,
             handover,
+            holdings,
             endings,
         }
     }
@@ -55,7 +59,10 @@ impl<Q: Queue + ?Sized> Settler<Q> {
                 settlements.push(ended.settlement);
                 permits.push(ended.permit);
             }
-            self.settle(settlements.into(), stop).await;
+            let settlements: Arc<[_]> = settlements.into();
+            self.settle(Arc::clone(&settlements), stop).await;
+            let ended = |settlement: &Settlement<_>| (settlement.lease.job, settlement.lease.fence);
+            self.holdings.ended(settlements.iter().map(ended));
             drop(permits);
             self.handover.permits_freed();
         }

@@ -4,5 +4,7 @@ mod bench;
 mod ends;
 mod handing_over;
 mod lives;
+mod pausing;
 mod running;
 mod stopping;
+mod suspects;

@@ -10,6 +10,7 @@ pub(crate) struct Model {
     pub(crate) joined_at: i64,
     pub(crate) left_at: Option<i64>,
     pub(crate) beat: i64,
+    pub(crate) controls: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

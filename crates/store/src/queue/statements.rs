@@ -3,6 +3,8 @@
 mod bury;
 mod claim;
 mod end;
+mod expire;
+mod limits;
 mod nodes;
 mod push;
 mod ready;
@@ -14,7 +16,9 @@ pub(crate) use self::{
     bury::quarantine,
     claim::{Wanted, claim, claim_suspect, ready_lanes},
     end::end_leases,
-    nodes::{join, leave, recover_orphans},
+    expire::{any_expired, end_deliveries, expire},
+    limits::Limits,
+    nodes::{held, join, leave, recover_orphans},
     push::push,
     ready::{any_suspect, next_due, promote, until},
 };

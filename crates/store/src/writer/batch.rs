@@ -6,7 +6,7 @@ use std::{
 };
 
 use posthaste_domain::clock::Clock;
-use posthaste_queue::{Handover, Settlement, Verdict};
+use posthaste_queue::{Controls, Handover, Settlement, Verdict};
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -37,6 +37,7 @@ pub(super) struct Batcher {
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
     handover: Arc<OnceLock<Arc<Handover>>>,
+    controls: Controls,
     disk: Disk,
     book: RankBook,
     /// Leases that were given out in a commit whose answer was lost: held by nobody, and given back before anything else.
@@ -70,6 +71,7 @@ impl Batcher {
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
         handover: Arc<OnceLock<Arc<Handover>>>,
+        controls: Controls,
     ) -> Self {
         let checkpointer = match &connector {
             Connector::Sqlite(file) => {
@@ -89,6 +91,7 @@ impl Batcher {
             clock,
             sealer,
             handover,
+            controls,
             disk,
             book: RankBook::default(),
             doubtful: Vec::new(),
@@ -238,6 +241,7 @@ impl Batcher {
             now,
             sealer: &self.sealer,
             book: &mut self.book,
+            controls: &self.controls,
             handover,
             handed: Vec::new(),
             given: Vec::new(),

@@ -9,7 +9,7 @@ use posthaste_domain::{
 use posthaste_migrations::{Migrator, MigratorTrait};
 use posthaste_queue::{
     BootId, ClaimRequest, ClaimedJob, JobId, LaneDemand, NewJob, Pulse, Queue, Settled, Settlement,
-    Swept, Verdict,
+    SharedLimits, Swept, Verdict,
 };
 use posthaste_store::{DatabasePlace, Migrate, Store};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
@@ -67,6 +67,7 @@ fn jobs(count: u128) -> Vec<NewJob> {
         payload: "{}".into(),
         delay: Duration::ZERO,
         tenant: String::new(),
+        expires_in: None,
         unique: None,
     };
     (1..=count).map(job).collect()
@@ -76,9 +77,16 @@ async fn claim(node: &Store, boot: BootId, limit: usize) -> Vec<ClaimedJob> {
     let lane = "a".parse().expect("a lane");
     let request = ClaimRequest {
         boot,
-        lanes: vec![LaneDemand { lane, limit }],
+        lanes: vec![LaneDemand {
+            lane,
+            limit,
+            shared: SharedLimits::default(),
+        }],
     };
-    node.claim(request).await.expect("the queue gives jobs out")
+    node.claim(request)
+        .await
+        .expect("the queue gives jobs out")
+        .jobs
 }
 
 async fn joined(node: &Store) -> (BootId, Pulse) {

@@ -9,7 +9,7 @@ use posthaste_domain::{
     owner::Owner,
 };
 use posthaste_migrations::Migrator;
-use posthaste_queue::{BootId, ClaimRequest, ClaimedJob, LaneDemand, Queue};
+use posthaste_queue::{BootId, ClaimRequest, ClaimedJob, LaneDemand, Queue, SharedLimits};
 use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use secrecy::ExposeSecret;
@@ -116,12 +116,17 @@ impl Bench {
         let lane = "transactional".parse().expect("a valid lane");
         let request = ClaimRequest {
             boot,
-            lanes: vec![LaneDemand { lane, limit }],
+            lanes: vec![LaneDemand {
+                lane,
+                limit,
+                shared: SharedLimits::default(),
+            }],
         };
         self.store
             .claim(request)
             .await
             .expect("the queue gives jobs out")
+            .jobs
     }
 }
 

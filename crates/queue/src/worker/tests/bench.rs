@@ -20,10 +20,10 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    Backoff, BootId, ClaimRequest, ClaimedJob, End, Handover, Hold, Job, JobError, JobHandler,
-    JobId, JobMeta, Lane, LaneConfig, MemoryQueue, NewJob, Outcome, Promoted, Pulse, Pushed, Queue,
-    QueueError, Registry, ScopeError, ScopeFactory, Settled, Settlement, Swept, Verdict, Worker,
-    WorkerConfig,
+    Backoff, BootId, ClaimRequest, Claimed, ClaimedJob, Controls, End, Fence, Handover, Hold, Job,
+    JobError, JobHandler, JobId, JobMeta, Lane, LaneConfig, MemoryQueue, NewJob, Outcome, Promoted,
+    Pulse, Pushed, Queue, QueueError, Registry, ScopeError, ScopeFactory, Settled, Settlement,
+    SharedLimits, Swept, Verdict, Worker, WorkerConfig,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -170,6 +170,7 @@ pub(super) struct Faulty {
     pub(super) inner: MemoryQueue<u32>,
     pub(super) refuse_settles: AtomicU32,
     pub(super) lose_settle_answers: AtomicU32,
+    pub(super) lose_claim_answers: AtomicU32,
     pub(super) settle_gate: Mutex<Option<Arc<Notify>>>,
     /// Whether others judge its nodes by their beats.
     pub(super) judged: AtomicBool,
@@ -222,15 +223,26 @@ impl Queue for Faulty {
         self.inner.push(jobs).await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedJob>, QueueError> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed, QueueError> {
         self.claims.lock().unwrap().push(request.clone());
         let claimed = self.inner.claim(request).await?;
-        if !claimed.is_empty()
+        if !claimed.jobs.is_empty() && take(&self.lose_claim_answers) {
+            return Err(QueueError::Unavailable(None));
+        }
+        if !claimed.jobs.is_empty()
             && let Some(stop) = self.stop_at_claim.lock().unwrap().take()
         {
             stop.request();
         }
         Ok(claimed)
+    }
+
+    async fn held(&self, boot: BootId) -> Result<Vec<(JobId, Fence)>, QueueError> {
+        self.inner.held(boot).await
+    }
+
+    fn controls(&self) -> Controls {
+        self.inner.controls()
     }
 
     async fn claim_suspect(
@@ -288,6 +300,7 @@ pub(super) fn config(lanes: &[(&str, i32, usize)]) -> WorkerConfig {
         lane: lane(name),
         priority: *priority,
         permits: *permits,
+        shared: SharedLimits::default(),
     };
     WorkerConfig {
         lanes: lanes.iter().map(config).collect(),
@@ -314,6 +327,7 @@ impl Bench {
             }),
             refuse_settles: AtomicU32::new(0),
             lose_settle_answers: AtomicU32::new(0),
+            lose_claim_answers: AtomicU32::new(0),
             settle_gate: Mutex::default(),
             judged: AtomicBool::new(false),
             claims: Mutex::default(),

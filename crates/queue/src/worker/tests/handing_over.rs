@@ -16,12 +16,13 @@ async fn leased(bench: &Bench, reservation: &Reservation, number: u128) -> Claim
     let demand = crate::LaneDemand {
         lane: lane("a"),
         limit: 1,
+        shared: crate::SharedLimits::default(),
     };
     let claim = crate::ClaimRequest {
         boot: reservation.boot(),
         lanes: vec![demand],
     };
-    let claimed = bench.queue.inner.claim(claim).await.unwrap().remove(0);
+    let claimed = bench.queue.inner.claim(claim).await.unwrap().jobs.remove(0);
     assert_eq!(
         claimed.lease,
         reservation.lease(id),

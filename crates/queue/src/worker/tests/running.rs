@@ -138,6 +138,7 @@ fn a_worker_that_could_not_work_is_refused() {
         lane: lane("b"),
         priority: 0,
         permits: 60,
+        shared: crate::SharedLimits::default(),
     });
     assert_eq!(
         refused(large),

@@ -1,6 +1,6 @@
 //! Ready jobs are given out.
 
-use posthaste_queue::{BootId, ClaimedJob, Fence, JobId, JobMeta, Lane, Lease, Rank};
+use posthaste_queue::{BootId, ClaimedJob, Fence, JobId, JobMeta, Lane, Lease, Rank, SharedLimits};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Value};
 
 use crate::{
@@ -16,7 +16,11 @@ pub(crate) struct Wanted {
     pub(crate) limit: usize,
     /// Jobs below it are not looked for.
     pub(crate) from: Rank,
+    pub(crate) shared: SharedLimits,
 }
+
+/// The lane is not paused.
+const RUNNING: &str = "lane NOT IN (SELECT lanes.lane FROM lanes WHERE lanes.paused)";
 
 /// Which of these lanes have a ready job. Most polls find none, and a read tells so without a turn of the writer.
 pub(crate) async fn ready_lanes(
@@ -49,21 +53,27 @@ pub(crate) async fn ready_lanes(
     Ok(ready)
 }
 
-/// Gives out ready jobs of one lane, the lowest rank first, and says what the highest one was.
+/// Gives out at most `limit` ready jobs of one lane, the lowest rank first, and says what the highest one was.
 pub(crate) async fn claim(
     unit: &mut Unit<'_>,
     boot: BootId,
     wanted: &Wanted,
+    limit: usize,
 ) -> Result<(Vec<ClaimedJob>, Option<Rank>), DbErr> {
+    if limit == 0 {
+        return Ok((Vec::new(), None));
+    }
     let values = [
         wanted.lane.as_str().into(),
         wanted.from.0.into(),
-        i64::try_from(wanted.limit).unwrap_or(i64::MAX).into(),
+        i64::try_from(limit).unwrap_or(i64::MAX).into(),
         boot.as_uuid().into(),
     ];
     let sql = lease_sql(
         unit.backend,
-        "state = 'ready' AND lane = ? AND rank >= ? ORDER BY rank, id LIMIT ?",
+        &format!(
+            "state = 'ready' AND lane = ? AND rank >= ? AND {RUNNING} ORDER BY rank, id LIMIT ?"
+        ),
     );
     let rows = unit.txn.query_all_raw(unit.statement(&sql, values)).await?;
     let mut claimed = Vec::with_capacity(rows.len());
@@ -90,7 +100,9 @@ pub(crate) async fn claim_suspect(
     let places = vec!["?"; lanes.len()].join(", ");
     let sql = lease_sql(
         unit.backend,
-        &format!("state = 'suspect' AND lane IN ({places}) ORDER BY rank, id LIMIT 1"),
+        &format!(
+            "state = 'suspect' AND lane IN ({places}) AND {RUNNING} ORDER BY rank, id LIMIT 1"
+        ),
     );
     let row = unit.txn.query_one_raw(unit.statement(&sql, values)).await?;
     row.map(|row| claimed_job(&row, boot)).transpose()

@@ -7,7 +7,7 @@ use posthaste_queue::{Lease, Settled, Settlement, Verdict, suspect::QUARANTINED_
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
 
-use super::{bury::bury, quarantine, rank_again, ready_state};
+use super::{bury::bury, end_deliveries, quarantine, rank_again, ready_state};
 use crate::{
     convert::micros,
     sql::{Words, rows},
@@ -37,6 +37,15 @@ pub(crate) async fn end_leases<E>(
     }
     if !kept.is_empty() {
         applied.extend(put_back(unit, &kept).await?);
+    }
+    let died: Vec<Value> = dead
+        .iter()
+        .map(|settlement| settlement.lease.job.as_uuid())
+        .filter(|job| applied.contains(job))
+        .map(Value::from)
+        .collect();
+    if !died.is_empty() {
+        end_deliveries(unit, "failed", &died).await?;
     }
     let crashed = |settlement: &&Settlement<E>| {
         matches!(settlement.verdict, Verdict::Crashed { .. })

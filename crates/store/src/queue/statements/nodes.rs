@@ -1,10 +1,10 @@
 //! Nodes come, leave, or are found dead at the start.
 
 use posthaste_domain::clock::Clock;
-use posthaste_queue::BootId;
+use posthaste_queue::{BootId, Fence, JobId};
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    TransactionTrait,
+    QueryResult, TransactionTrait,
 };
 
 use super::{crashed, given_back, quarantine};
@@ -41,6 +41,7 @@ pub(crate) async fn join(unit: &Unit<'_>, boot: BootId) -> Result<(), DbErr> {
         joined_at: Set(micros(unit.now)),
         left_at: Set(None),
         beat: Set(0),
+        controls: Set(unit.controls.version().0),
     };
     nodes::Entity::insert(row)
         .exec_without_returning(unit.txn)
@@ -61,4 +62,22 @@ pub(crate) async fn leave(unit: &Unit<'_>, boot: BootId) -> Result<(), DbErr> {
     );
     unit.txn.execute_raw(left).await?;
     Ok(())
+}
+
+/// What a node holds by these books.
+pub(crate) async fn held(
+    connection: &DatabaseConnection,
+    boot: BootId,
+) -> Result<Vec<(JobId, Fence)>, DbErr> {
+    let asked = statement(
+        connection.get_database_backend(),
+        "SELECT id, fence FROM jobs WHERE state = 'leased' AND boot_id = ?",
+        [boot.as_uuid().into()],
+    );
+    let lease = |row: &QueryResult| {
+        let job = JobId::from_uuid(row.try_get_by_index(0)?);
+        Ok((job, Fence(row.try_get_by_index(1)?)))
+    };
+    let rows = connection.query_all_raw(asked).await?;
+    rows.iter().map(lease).collect()
 }

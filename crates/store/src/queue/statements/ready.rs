@@ -75,6 +75,7 @@ pub(crate) async fn promote(unit: &mut Unit<'_>) -> Result<Promoted, DbErr> {
     let next_due = next_due(unit.txn).await?.map(|next| until(next, unit.now));
     Ok(Promoted {
         count: due.len() as u64,
+        expired: 0,
         next_due,
     })
 }
