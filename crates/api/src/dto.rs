@@ -11,5 +11,6 @@ pub mod fingerprint;
 pub mod json;
 pub mod message;
 pub mod problems;
+pub mod queue;
 pub mod session;
 pub mod submit;

@@ -18,6 +18,7 @@ use axum::{
 };
 pub use kind::ErrorKind;
 use posthaste_domain::{owner::Scope, stores::StoreError};
+use posthaste_queue::QueueError;
 use serde_json::{Map, Value};
 
 use crate::dto::problems::{FieldProblem, Problems};
@@ -104,6 +105,14 @@ impl ApiError {
     pub fn unavailable(detail: impl Into<String>, retry_after: u32) -> Self {
         let mut error = Self::new(ErrorKind::ServiceUnavailable, detail);
         error.retry_after = Some(retry_after);
+        error
+    }
+
+    /// In use right now; worth another try in a second.
+    #[must_use]
+    pub fn locked(detail: impl Into<String>) -> Self {
+        let mut error = Self::new(ErrorKind::ResourceLocked, detail);
+        error.retry_after = Some(1);
         error
     }
 
@@ -194,6 +203,12 @@ impl From<StoreError> for ApiError {
             StoreError::Unreadable(_) => return Self::internal(error),
         };
         answer.caused_by(error)
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        Self::unavailable("the queue does not answer", 5).caused_by(error)
     }
 }
 

@@ -12,7 +12,10 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 use crate::{
     error::{ApiError, ErrorKind},
     middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
-    routes::{confirm, deliveries, health, messages, password, root, sessions, submit, users},
+    routes::{
+        cancel, confirm, dead, deliveries, health, messages, password, queue, root, sessions,
+        submit, users,
+    },
     state::AppState,
 };
 
@@ -48,6 +51,15 @@ fn routes() -> Router<AppState> {
         .route("/emails", post(submit::submit))
         .route("/emails/{id}", get(messages::show))
         .route("/emails/{id}/deliveries", get(deliveries::list))
+        .route("/emails/{id}/cancel", post(cancel::cancel))
+        .route("/queue", get(queue::streams))
+        .route("/queue/streams/{name}/pause", post(queue::pause))
+        .route("/queue/streams/{name}/resume", post(queue::resume))
+        .route("/queue/dead", get(dead::list))
+        .route("/queue/dead/retry", post(dead::retry_all))
+        .route("/queue/dead/drop", post(dead::drop_all))
+        .route("/queue/dead/{id}/retry", post(dead::retry))
+        .route("/queue/dead/{id}/drop", post(dead::drop))
         .route("/api/users/register", post(users::register))
         .route("/api/users/{id}", get(users::show))
         .route(confirm::PATH, get(confirm::page).post(confirm::confirm))

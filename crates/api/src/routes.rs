@@ -1,12 +1,15 @@
 //! The routes, a file each.
 
+pub mod cancel;
 pub mod confirm;
+pub mod dead;
 pub mod deliveries;
 pub mod form;
 pub mod health;
 pub mod messages;
 pub mod password;
 pub mod path;
+pub mod queue;
 pub mod root;
 pub mod sessions;
 pub mod submit;

@@ -81,6 +81,12 @@ fn state(composed: &Composed, settings: &Settings) -> AppState {
     AppState::new(Parts {
         desk: Arc::clone(&composed.desk),
         messages: Arc::clone(&composed.messages),
+        operator: Arc::clone(&composed.operator),
+        streams: settings
+            .streams
+            .iter()
+            .map(|stream| stream.name.clone())
+            .collect(),
         accounts: Arc::clone(&composed.accounts),
         keys: composed.keys.clone(),
         readiness: Arc::clone(&composed.readiness),

@@ -7,6 +7,7 @@ use posthaste_composition::readiness::Readiness;
 use posthaste_domain::{
     account::Accounts, desk::MailDesk, key::KeyRing, stores::MessageStore, stream::StreamName,
 };
+use posthaste_queue::Operate;
 
 use crate::{body::BodyIntake, pages::Pages};
 
@@ -37,6 +38,10 @@ pub struct Parts {
     pub desk: Arc<MailDesk>,
     /// Where messages are read.
     pub messages: Arc<dyn MessageStore>,
+    /// What operators do with the queue.
+    pub operator: Arc<dyn Operate>,
+    /// The configured streams.
+    pub streams: Vec<StreamName>,
     /// Registers and confirms accounts.
     pub accounts: Arc<Accounts>,
     /// The valid keys.

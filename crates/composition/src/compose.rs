@@ -26,7 +26,7 @@ use posthaste_mail::{
     render::{LoadError, Source, SourceError},
 };
 use posthaste_migrations::Migrator;
-use posthaste_queue::{Backoff, LaneConfig, Registry, Worker, WorkerConfig, WorkerError};
+use posthaste_queue::{Backoff, LaneConfig, Operate, Registry, Worker, WorkerConfig, WorkerError};
 use posthaste_scheduler::{First, InvalidInterval, Schedule, Scheduler};
 use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 use secrecy::ExposeSecret;
@@ -101,6 +101,8 @@ pub struct Composed {
     pub desk: Arc<MailDesk>,
     /// Stored messages.
     pub messages: Arc<dyn MessageStore>,
+    /// What operators do with the queue.
+    pub operator: Arc<dyn Operate>,
     /// Accounts.
     pub accounts: Arc<Accounts>,
     /// The keys that are valid.
@@ -213,6 +215,7 @@ pub async fn compose(
     Ok(Composed {
         desk,
         messages,
+        operator: store,
         accounts,
         keys: keys(settings),
         readiness,

@@ -78,6 +78,7 @@ impl fmt::Debug for Controls {
 mod tests {
     use super::*;
 
+    /// I18.
     #[test]
     fn an_older_version_changes_nothing() {
         let (controls, lane) = (Controls::default(), "a".parse::<Lane>().unwrap());

@@ -38,6 +38,14 @@ impl fmt::Display for JobId {
     }
 }
 
+impl FromStr for JobId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
+    }
+}
+
 /// A text that cannot name a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a lane's name has 1 to 64 characters, none of them a control character")]

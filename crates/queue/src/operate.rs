@@ -30,6 +30,22 @@ pub struct LaneStatus {
     pub oldest: Option<Duration>,
 }
 
+impl LaneStatus {
+    /// Of a lane without jobs that nobody has paused.
+    #[must_use]
+    pub const fn idle(lane: Lane) -> Self {
+        Self {
+            lane,
+            paused: false,
+            ready: 0,
+            scheduled: 0,
+            leased: 0,
+            suspect: 0,
+            oldest: None,
+        }
+    }
+}
+
 /// Why a job needs a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {

@@ -153,7 +153,9 @@ fn shown(mailboxes: &[Mailbox]) -> Option<Vec<String>> {
     (!mailboxes.is_empty()).then(|| mailboxes.iter().map(show).collect())
 }
 
-fn status_word(status: MessageStatus) -> &'static str {
+/// A message's status as a word.
+#[must_use]
+pub fn status_word(status: MessageStatus) -> &'static str {
     match status {
         MessageStatus::Queued => "queued",
         MessageStatus::Sending => "sending",

@@ -29,6 +29,8 @@ pub enum ErrorKind {
     MethodNotAllowed,
     /// The idempotency key was used for another request.
     InvalidIdempotentRequest,
+    /// A worker has the thing in hand right now.
+    ResourceLocked,
     /// The body is larger than the route takes.
     PayloadTooLarge,
     /// The body's type is not the one that the route reads.
@@ -119,6 +121,7 @@ impl ErrorKind {
                 "invalid_idempotent_request",
                 "Idempotency key used before",
             ),
+            Self::ResourceLocked => (Http::CONFLICT, "resource_locked", "In use right now"),
             Self::PayloadTooLarge => (
                 Http::PAYLOAD_TOO_LARGE,
                 "payload_too_large",

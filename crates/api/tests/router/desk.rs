@@ -24,6 +24,7 @@ use posthaste_domain::{
     stream::{StreamPolicy, Streams},
     template::{MockTemplateCatalog, PinError, PinnedTemplate, TemplateRef, TemplateVersionId},
 };
+use posthaste_queue::MemoryQueue;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -36,6 +37,7 @@ pub(crate) const READ_KEY: &str = "re_read";
 /// What stands behind the API. Mocks refuse every call that a test does not announce.
 pub(crate) struct Desk {
     pub(crate) messages: MockMessageStore,
+    pub(crate) operator: Arc<MemoryQueue<()>>,
     pub(crate) users: MockUserStore,
     pub(crate) sessions: MockSessionStore,
     pub(crate) templates: MockTemplateCatalog,
@@ -50,6 +52,7 @@ impl Desk {
         crate::logs::start();
         Self {
             messages: MockMessageStore::new(),
+            operator: Arc::new(MemoryQueue::new()),
             users: MockUserStore::new(),
             sessions: MockSessionStore::new(),
             templates: MockTemplateCatalog::new(),
@@ -83,6 +86,7 @@ impl Desk {
     pub(crate) fn api_and_readiness(self) -> (Api, Arc<Readiness>) {
         let Self {
             messages,
+            operator,
             users,
             sessions,
             templates,
@@ -94,6 +98,7 @@ impl Desk {
         let messages: Arc<dyn MessageStore> = Arc::new(messages);
         let rest = Self {
             messages: MockMessageStore::new(),
+            operator,
             users,
             sessions,
             templates,
@@ -155,6 +160,10 @@ impl Desk {
         let state = AppState::new(Parts {
             desk: mail_desk,
             messages,
+            operator: self.operator,
+            streams: ["otp", "transactional"]
+                .map(|name| name.parse().expect("a stream's name"))
+                .into(),
             accounts: Arc::new(accounts),
             keys: keys(),
             readiness: Arc::clone(&readiness),

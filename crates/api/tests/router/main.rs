@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod password;
 mod probes;
+mod queue;
 mod read;
 mod routes;
 mod sessions;

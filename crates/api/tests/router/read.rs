@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::desk::{Desk, now, pinned, request};
 
-const ID: &str = "01990000-0000-7000-8000-000000000001";
+pub(crate) const ID: &str = "01990000-0000-7000-8000-000000000001";
 
 fn message() -> NewMessage {
     let id: MessageId = ID.parse().expect("an id");
@@ -39,6 +39,15 @@ fn message() -> NewMessage {
         created_at: now(),
         expires_at: now() + Duration::from_secs(86_400),
         deliveries: Vec::new(),
+    }
+}
+
+/// The message as it is read back, with deliveries in these states.
+pub(crate) fn stored(states: Vec<DeliveryState>, leased: bool) -> StoredMessage {
+    StoredMessage {
+        message: message(),
+        leased,
+        states,
     }
 }
 

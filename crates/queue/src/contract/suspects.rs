@@ -35,6 +35,7 @@ async fn twice_crashed<Q: Queue>(queue: &Q) -> BootId {
     boot
 }
 
+/// I10.
 pub(super) async fn a_job_with_two_crashes_runs_apart<Q: Queue>(queue: Arc<Q>) {
     let boot = twice_crashed(&*queue).await;
     assert_eq!(numbers(&claim(&*queue, boot, 9).await), [2]);

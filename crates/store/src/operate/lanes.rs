@@ -46,15 +46,7 @@ pub(super) async fn all(store: &Store) -> Result<Vec<LaneStatus>, DbErr> {
 
 fn entry(lanes: &mut BTreeMap<String, LaneStatus>, name: String) -> Result<&mut LaneStatus, DbErr> {
     let lane = parsed(&name)?;
-    Ok(lanes.entry(name).or_insert(LaneStatus {
-        lane,
-        paused: false,
-        ready: 0,
-        scheduled: 0,
-        leased: 0,
-        suspect: 0,
-        oldest: None,
-    }))
+    Ok(lanes.entry(name).or_insert(LaneStatus::idle(lane)))
 }
 
 fn parsed(name: &str) -> Result<Lane, DbErr> {

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::stores::{Accepted, MessageStore, StoreError};
-use posthaste_queue::{BootId, Queue, Settled, Settlement, Verdict};
+use posthaste_queue::{
+    BootId, Operate, Queue, Settled, Settlement, Verdict,
+    operate::{Cause, DeadFilter},
+};
 use posthaste_store::OpenError;
 use tokio::task::JoinSet;
 
@@ -33,6 +36,42 @@ async fn whoever_opens_the_file_takes_back_the_leases_of_the_dead() {
         .map(|job| (job.meta.attempt, job.meta.crashes))
         .collect();
     assert_eq!(counted, [(1, 1), (1, 1), (1, 0)]);
+}
+
+/// I10. Of a process that dies again and again nothing is quarantined, whoever of its jobs is the cause: what was in hand
+/// twice is held back until a node is up for long enough, and a third crash can only come while it runs apart.
+#[tokio::test]
+async fn a_row_of_quick_crashes_quarantines_nothing() {
+    let mut bench = Bench::new().await;
+    for _ in 0..5 {
+        let message = bench.message(&["ada@example.com"]);
+        bench.store.accept(message, None).await.unwrap();
+    }
+    let lanes = ["transactional".parse().unwrap()];
+    for crash in 0..20 {
+        let boot = BootId::random();
+        bench.store.join(boot).await.unwrap();
+        let claimed = bench.claim(boot, 9).await.len();
+        assert_eq!(claimed, if crash < 2 { 5 } else { 0 }, "at crash {crash}");
+        bench = bench.reopen().await.0;
+    }
+    let none = bench.store.dead(&DeadFilter::default(), None, 9).await;
+    assert_eq!(none.unwrap(), []);
+    // One at a time runs apart, and only the guilty one is taken out.
+    let boot = BootId::random();
+    bench.store.join(boot).await.unwrap();
+    let guilty = bench.store.claim_suspect(boot, &lanes).await.unwrap();
+    let guilty = guilty.expect("five wait to run apart").meta.id;
+    let (bench, _) = bench.reopen().await;
+    let dead = bench
+        .store
+        .dead(&DeadFilter::default(), None, 9)
+        .await
+        .unwrap();
+    let dead: Vec<_> = dead.iter().map(|dead| (dead.id, dead.cause)).collect();
+    assert_eq!(dead, [(guilty, Cause::Quarantined)]);
+    let status = bench.store.lanes().await.unwrap().remove(0);
+    assert_eq!((status.suspect, status.ready), (4, 0));
 }
 
 /// I2. A second process is refused while the first one lives.

@@ -88,7 +88,11 @@ impl Bench {
         // There the database's own clock counts, which nobody sets: what is stored moves back instead.
         let by = by.as_micros();
         let shift = format!(
-            "UPDATE jobs SET run_at = run_at - {by}; UPDATE idempotency_keys SET created_at = created_at - {by}; \
+            "UPDATE jobs SET run_at = run_at - {by}, expires_at = expires_at - {by}; \
+             UPDATE dead_jobs SET died_at = died_at - {by}, expires_at = expires_at - {by}; \
+             UPDATE deliveries SET updated_at = updated_at - {by}; UPDATE messages SET created_at = created_at - {by}, \
+             expires_at = expires_at - {by}; \
+             UPDATE idempotency_keys SET created_at = created_at - {by}; \
              UPDATE nodes SET left_at = left_at - {by}"
         );
         let outside = self.connect().await;

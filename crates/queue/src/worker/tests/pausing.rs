@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::bench::{Act, Bench, SECOND, config};
 use crate::{Hold, Lane, Operate, Pulse, Queue, SharedLimits};
 
+/// I18.
 #[tokio::test(start_paused = true)]
 async fn a_paused_lane_starts_nothing_and_goes_on_when_resumed() {
     let mut bench = Bench::start(4).await;
@@ -24,7 +25,7 @@ async fn a_paused_lane_starts_nothing_and_goes_on_when_resumed() {
     bench.finish().await;
 }
 
-/// What is under way when its lane is paused finds its gate shut.
+/// I18. What is under way when its lane is paused finds its gate shut.
 #[test]
 fn a_pause_shuts_the_gate_of_its_lane_only() {
     let queue = crate::MemoryQueue::<()>::new();

@@ -44,6 +44,7 @@ async fn crash_twice(bench: &mut Bench, act: &Act) {
     }
 }
 
+/// I10.
 #[tokio::test(start_paused = true)]
 async fn a_suspect_waits_until_the_node_is_up_for_ten_seconds_and_then_runs_alone() {
     let (mut bench, worker) = Bench::prepared(super::bench::config(&[("a", 0, 8)]));
@@ -78,6 +79,7 @@ async fn a_suspect_waits_until_the_node_is_up_for_ten_seconds_and_then_runs_alon
     assert!(bench.queue.inner.jobs().is_empty());
 }
 
+/// I10.
 #[tokio::test(start_paused = true)]
 async fn a_suspect_that_ends_at_once_holds_nothing_up() {
     let (mut bench, worker) = Bench::prepared(super::bench::config(&[("a", 0, 8)]));
