@@ -6,6 +6,7 @@
 mod dead;
 mod leases;
 mod limits;
+pub mod model;
 mod operators;
 mod order;
 mod suspects;

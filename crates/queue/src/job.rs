@@ -85,7 +85,7 @@ impl fmt::Display for Lane {
 /// A job to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
-    /// Its id; a job of an id that is there already is not stored again.
+    /// Its id, new for each job: one that is there already is not stored again, and fences are counted for each anew.
     pub id: JobId,
     /// Its lane.
     pub lane: Lane,

@@ -173,7 +173,9 @@ impl<E: fmt::Debug + Send + Sync + 'static> Queue for MemoryQueue<E> {
         boot: BootId,
         lanes: &[Lane],
     ) -> Result<Option<ClaimedJob>, QueueError> {
-        Ok(self.state().claim_suspect(boot, lanes))
+        let running = lanes.iter().filter(|lane| !self.controls.is_paused(lane));
+        let running: Vec<_> = running.cloned().collect();
+        Ok(self.state().claim_suspect(boot, &running))
     }
 
     async fn settle(&self, batch: Arc<[Settlement<E>]>) -> Result<Vec<Settled>, QueueError> {

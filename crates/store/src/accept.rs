@@ -10,7 +10,7 @@ use posthaste_domain::{
     owner::Owner,
     stores::{Accepted, StoreError},
 };
-use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob};
+use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob, Turn};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, Set, sea_query::OnConflict,
 };
@@ -183,7 +183,8 @@ fn job_row(unit: &mut Unit<'_>, message: &NewMessage) -> Result<jobs::ActiveMode
     };
     let Some(reservation) = unit.reserve(&lane) else {
         unit.work_waits(lane);
-        return Ok(waiting_row(&job, unit));
+        let rank = unit.book.enter(&job.lane, &job.tenant, Turn::First);
+        return Ok(waiting_row(&job, rank, unit.now));
     };
     let lease = reservation.lease(id);
     let rank = unit.book.reached(&lane);

@@ -14,7 +14,7 @@ use posthaste_domain::{
 };
 use posthaste_queue::{
     BootId, ClaimRequest, Claimed, ClaimedJob, Controls, Fence, Job, JobId, Lane, NewJob, Promoted,
-    Pulse, Pushed, Queue, QueueError, Rank, Settled, Settlement, Swept, Turn,
+    Pulse, Pushed, Queue, QueueError, Rank, Settled, Settlement, Swept,
 };
 use sea_orm::{DbErr, Set};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ use crate::{
     convert::micros,
     entity::jobs,
     settle::Settle,
-    writer::{Command, Failure, Unit},
+    writer::{Command, Failure},
 };
 
 /// The job that accepting a message implies: send it. Its id is the message's.
@@ -68,14 +68,13 @@ impl State {
     }
 }
 
-/// The row of a job that waits to be claimed. The ranks of `unit` are fresh.
-pub(crate) fn waiting_row(job: &NewJob, unit: &mut Unit<'_>) -> jobs::ActiveModel {
+/// The row of a job that waits to be claimed: at `rank`, or, with a delay, without one, which it gets when it becomes
+/// ready.
+pub(crate) fn waiting_row(job: &NewJob, rank: Rank, now: Timestamp) -> jobs::ActiveModel {
     if job.delay.is_zero() {
-        let rank = unit.book.enter(&job.lane, &job.tenant, Turn::First);
-        new_row(job, State::Ready, rank, unit.now)
+        new_row(job, State::Ready, rank, now)
     } else {
-        // It gets its rank when it becomes ready.
-        new_row(job, State::Scheduled, Rank::default(), unit.now)
+        new_row(job, State::Scheduled, Rank::default(), now)
     }
 }
 

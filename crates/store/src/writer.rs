@@ -101,7 +101,14 @@ impl Unit<'_> {
         self.book.refresh(self.txn, self.backend).await
     }
 
-    /// Lets other nodes know how far the lanes have come.
+    /// Lets other nodes know how far the lanes have come, once a second.
+    pub(crate) async fn put_down_ranks_now_and_then(&mut self) -> Result<(), DbErr> {
+        self.book
+            .put_down_now_and_then(self.txn, self.backend)
+            .await
+    }
+
+    /// Puts down how far the lanes have come, for statements that read it.
     pub(crate) async fn put_down_ranks(&mut self) -> Result<(), DbErr> {
         self.book.put_down(self.txn, self.backend).await
     }

@@ -6,6 +6,7 @@ use super::tools::{claim, claim_one, crashed, job, joined, lane, numbers, push, 
 use crate::{
     job::ClaimedJob,
     lease::BootId,
+    operate::Operate,
     queue::{Queue, Settled},
 };
 
@@ -36,7 +37,7 @@ async fn twice_crashed<Q: Queue>(queue: &Q) -> BootId {
 }
 
 /// I10.
-pub(super) async fn a_job_with_two_crashes_runs_apart<Q: Queue>(queue: Arc<Q>) {
+pub(super) async fn a_job_with_two_crashes_runs_apart<Q: Queue + Operate>(queue: Arc<Q>) {
     let boot = twice_crashed(&*queue).await;
     assert_eq!(numbers(&claim(&*queue, boot, 9).await), [2]);
     let other = queue.claim_suspect(boot, &[lane("b")]).await;
@@ -45,6 +46,12 @@ pub(super) async fn a_job_with_two_crashes_runs_apart<Q: Queue>(queue: Arc<Q>) {
         None,
         "of another lane"
     );
+    queue.pause(&lane("a")).await.expect("a lane can be paused");
+    assert_eq!(suspect(&*queue, boot).await, None, "of a paused lane");
+    queue
+        .resume(&lane("a"))
+        .await
+        .expect("a lane can be resumed");
     let apart = suspect(&*queue, boot).await.expect("one job runs apart");
     assert_eq!(
         (numbers(&[apart]), suspect(&*queue, boot).await),

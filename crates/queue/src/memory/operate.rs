@@ -92,15 +92,19 @@ impl State {
         taken
     }
 
-    fn revive(&mut self, dead: Dead) {
-        let Dead { id, mut row, .. } = dead;
+    /// It waits for the next promotion, which gives it its rank.
+    fn revive(&mut self, dead: Dead, now: Instant) {
+        let Dead {
+            id, mut row, at, ..
+        } = dead;
         (row.attempts, row.crashes) = (0, 0);
-        row.place = Place::Scheduled(Instant::now());
+        row.place = Place::Scheduled(now);
+        // The time that it was dead does not count.
+        row.expires = row.expires.map(|expires| expires + (now - at));
         if let Some(key) = row.unique.clone() {
             self.unique.insert(key, id);
         }
         self.jobs.insert(id, row);
-        self.make_ready(id);
     }
 }
 
@@ -184,14 +188,15 @@ impl<E: fmt::Debug + Send + Sync + 'static> Operate for MemoryQueue<E> {
             let taken = |key| state.unique.contains_key(key);
             !state.jobs.contains_key(&dead.id) && !dead.row.unique.as_ref().is_some_and(taken)
         };
-        let mut count = 0;
+        let (mut count, now) = (0, Instant::now());
         for dead in state.take_dead(filter, limit, free) {
             // Of two that died with one key, one can live.
             if free(&state, &dead) {
-                state.revive(dead);
+                state.revive(dead, now);
                 count += 1;
             } else {
                 state.dead.push(dead);
+                state.dead.sort_by_key(|dead| dead.at);
             }
         }
         Ok(count)

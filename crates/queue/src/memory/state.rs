@@ -299,6 +299,8 @@ impl State {
 
     pub(super) fn bury(&mut self, id: JobId, cause: Cause, reason: &str) {
         if let Some(row) = self.remove(id) {
+            // An id that died before and entered anew dies once more.
+            self.dead.retain(|dead| dead.id != id);
             self.dead.push(Dead {
                 id,
                 row,

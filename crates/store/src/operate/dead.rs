@@ -153,7 +153,7 @@ impl AsyncWork<u64> for Retry {
             "INSERT INTO jobs (id, lane, kind, payload, state, run_at, attempts, crashes, fence, last_error, \
              created_at, rank, tenant, unique_key, expires_at) \
              SELECT id, lane, kind, payload, 'scheduled', ?, 0, 0, fence, last_error, \
-             created_at, 0, tenant, unique_key, expires_at + (? - died_at) FROM dead_jobs WHERE id IN ({}) \
+             created_at, 0, tenant, unique_key, expires_at + (? - died_at) FROM dead_jobs WHERE id IN ({}) ORDER BY died_at, id \
              ON CONFLICT DO NOTHING RETURNING id",
             places(&ids)
         );

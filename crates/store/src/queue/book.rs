@@ -56,6 +56,16 @@ impl RankBook {
         self.ranks.enter(lane, tenant, turn)
     }
 
+    /// The rank that [`Self::enter`] would give, for a job that may turn out not to enter.
+    pub(crate) fn next(&self, lane: &Lane, tenant: &str, turn: Turn) -> Rank {
+        self.ranks.next(lane, tenant, turn)
+    }
+
+    /// The job has entered.
+    pub(crate) fn entered(&mut self, lane: &Lane, tenant: &str, turn: Turn, rank: Rank) {
+        self.ranks.entered(lane, tenant, turn, rank);
+    }
+
     /// The rank of a job that is given out without having waited.
     pub(crate) fn reached(&self, lane: &Lane) -> Rank {
         self.ranks.reached(lane)
@@ -69,13 +79,25 @@ impl RankBook {
         }
     }
 
-    /// Puts down what was given out, once a second. Lanes go in order, so that two nodes cannot wait for each other.
+    /// Puts down what was given out if that was not done in this second.
+    pub(crate) async fn put_down_now_and_then(
+        &mut self,
+        txn: &DatabaseTransaction,
+        backend: DbBackend,
+    ) -> Result<(), DbErr> {
+        if self.written.is_some_and(|at| at.elapsed() < FRESH) {
+            return Ok(());
+        }
+        self.put_down(txn, backend).await
+    }
+
+    /// Puts down what was given out. Lanes go in order, so that two nodes cannot wait for each other.
     pub(crate) async fn put_down(
         &mut self,
         txn: &DatabaseTransaction,
         backend: DbBackend,
     ) -> Result<(), DbErr> {
-        if self.ahead.is_empty() || self.written.is_some_and(|at| at.elapsed() < FRESH) {
+        if self.ahead.is_empty() {
             return Ok(());
         }
         let mut ahead: Vec<_> = self.ahead.iter().collect();

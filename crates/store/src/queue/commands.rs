@@ -62,7 +62,7 @@ impl AsyncWork<ClaimedTo> for Claim {
         for job in &claimed.jobs {
             unit.gave(&job.lease);
         }
-        unit.put_down_ranks().await?;
+        unit.put_down_ranks_now_and_then().await?;
         Ok((claimed, reached))
     }
 }

@@ -248,7 +248,7 @@ impl Batcher {
             waiting: Vec::new(),
         };
         let doubtful: Vec<_> = self.doubtful.iter().collect();
-        if let Err(error) = end_leases(&unit, &doubtful).await {
+        if let Err(error) = end_leases(&mut unit, &doubtful).await {
             drop(unit);
             return Err(Aborted::Broken(self.broken(not_written(error)).await));
         }

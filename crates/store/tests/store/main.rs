@@ -7,6 +7,7 @@ mod durability;
 mod file;
 mod housekeeping;
 mod judging;
+mod model;
 mod operating;
 mod sessions;
 mod settling;

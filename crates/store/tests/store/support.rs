@@ -170,7 +170,7 @@ pub(crate) async fn new_database(server: &str) -> DatabasePlace {
     clippy::disallowed_methods,
     reason = "switches of the test run, not settings of the program"
 )]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -8,7 +8,7 @@ use super::bench::{Act, Bench, SECOND, config, lane};
 use crate::{ClaimedJob, Job, JobId, JobMeta, NewJob, Queue, Reservation};
 
 /// A job as a store would insert it, already leased, and its lease.
-async fn leased(bench: &Bench, reservation: &Reservation, number: u128) -> ClaimedJob {
+pub(super) async fn leased(bench: &Bench, reservation: &Reservation, number: u128) -> ClaimedJob {
     let id = JobId::from_uuid(Uuid::from_u128(number));
     let job = NewJob::of(id, lane("a"), &Act::Succeed).unwrap();
     let payload = job.payload.clone();

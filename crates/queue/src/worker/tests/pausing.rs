@@ -12,9 +12,12 @@ async fn a_paused_lane_starts_nothing_and_goes_on_when_resumed() {
     let lane: Lane = "a".parse().unwrap();
     bench.push(&Act::Wait).await;
     bench.started(1).await;
+    // Past the next claim, which finds nothing.
+    tokio::time::sleep(3 * SECOND).await;
+    assert!(bench.handover.reserve(&lane).is_some());
     bench.queue.inner.pause(&lane).await.unwrap();
-    bench.push(&Act::Succeed).await;
     assert!(bench.handover.reserve(&lane).is_none());
+    bench.push(&Act::Succeed).await;
     tokio::time::sleep(30 * SECOND).await;
     assert!(bench.handover.reserve(&lane).is_none());
     assert_eq!(bench.seen.opened.load(Ordering::SeqCst), 1);

@@ -2,7 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::bench::{Act, Bench, SECOND};
+use super::{
+    bench::{Act, Bench, SECOND, lane},
+    handing_over::leased,
+};
 use crate::{Queue, Settlement, Verdict};
 
 /// A job that was in hand when two processes died: what the sweep of a dead node leaves.
@@ -57,23 +60,32 @@ async fn a_suspect_waits_until_the_node_is_up_for_ten_seconds_and_then_runs_alon
     }
     bench.ended(3).await;
     assert!(began.elapsed() < SECOND, "the others need not wait");
+    tokio::time::sleep(8 * SECOND).await;
+    let reserved = bench
+        .handover
+        .reserve(&lane("a"))
+        .expect("a permit is free");
     bench.started(4).await;
     let waited = began.elapsed();
     assert!(waited >= 10 * SECOND && waited < 12 * SECOND, "{waited:?}");
     // Beside it nothing starts for two seconds, accepted work neither.
     assert!(bench.handover.reserve(&"a".parse().unwrap()).is_none());
-    bench.push(&Act::Succeed).await;
     let alone = tokio::time::Instant::now();
+    let handed = leased(&bench, &reserved, 77).await;
+    reserved.deliver(handed).unwrap();
+    bench.push(&Act::Succeed).await;
     bench.ended(4).await;
-    let alone = alone.elapsed();
-    assert!(alone >= 2 * SECOND && alone < 4 * SECOND, "{alone:?}");
+    let first = alone.elapsed();
+    assert!(first >= 2 * SECOND && first < 4 * SECOND, "{first:?}");
+    bench.ended(5).await;
+    assert!(alone.elapsed() < 4 * SECOND);
     // One at a time: the second one only when the first has ended.
     tokio::time::sleep(20 * SECOND).await;
     assert_eq!(bench.seen.running.load(Ordering::SeqCst), 1);
     bench.go_on();
-    bench.started(6).await;
+    bench.started(7).await;
     bench.go_on();
-    bench.ended(6).await;
+    bench.ended(7).await;
     bench.settle_down().await;
     bench.finish().await;
     assert!(bench.queue.inner.jobs().is_empty());

@@ -18,6 +18,12 @@ const STEP: i64 = 1000;
 /// may fit.
 const KEPT: &str = "lane, kind, payload, attempts, crashes, tenant, unique_key, expires_at, last_error, created_at";
 
+/// An id that died before, and entered anew, dies once more.
+const AGAIN: &str = "ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, lane = excluded.lane, kind = excluded.kind, \
+     payload = excluded.payload, attempts = excluded.attempts, crashes = excluded.crashes, tenant = excluded.tenant, \
+     unique_key = excluded.unique_key, expires_at = excluded.expires_at, last_error = excluded.last_error, \
+     created_at = excluded.created_at, cause = excluded.cause, reason = excluded.reason, died_at = excluded.died_at";
+
 /// Copies held jobs whose verdict is [`Verdict::Dead`]; their rows are removed after this.
 pub(super) async fn bury<E>(unit: &Unit<'_>, dead: &[&Settlement<E>]) -> Result<(), DbErr> {
     let mut values = Vec::new();
@@ -31,7 +37,7 @@ pub(super) async fn bury<E>(unit: &Unit<'_>, dead: &[&Settlement<E>]) -> Result<
     let sql = format!(
         "WITH v (id, fence, boot, reason) AS (VALUES {}) \
          INSERT INTO dead_jobs (id, fence, {KEPT}, cause, reason, died_at) \
-         SELECT jobs.id, jobs.fence, {KEPT}, 'dead', v.reason, ? FROM v {} jobs ON {HELD}{}",
+         SELECT jobs.id, jobs.fence, {KEPT}, 'dead', v.reason, ? FROM v {} jobs ON {HELD} WHERE 1 = 1{} {AGAIN}",
         rows(dead.len(), 4),
         unit.backend.join(),
         unit.backend.keep_jobs()
@@ -66,7 +72,7 @@ pub(crate) async fn quarantine(
         (
             format!(
                 "INSERT INTO dead_jobs (id, fence, {KEPT}, cause, reason, died_at) \
-                 SELECT id, fence, {KEPT}, 'quarantined', ?, ? FROM jobs WHERE id IN {these}"
+                 SELECT id, fence, {KEPT}, 'quarantined', ?, ? FROM jobs WHERE id IN {these} {AGAIN}"
             ),
             vec![suspect::REASON.into(), now.into()],
         ),

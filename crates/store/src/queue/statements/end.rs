@@ -21,7 +21,7 @@ pub(super) const HELD: &str =
 /// Ends the leases that are still the newest and tells which those were. Job rows come first: what else a settlement
 /// writes depends on this answer.
 pub(crate) async fn end_leases<E>(
-    unit: &Unit<'_>,
+    unit: &mut Unit<'_>,
     batch: &[&Settlement<E>],
 ) -> Result<Vec<Settled>, DbErr> {
     let mut applied = BTreeSet::new();
@@ -36,6 +36,7 @@ pub(crate) async fn end_leases<E>(
         applied.extend(remove(unit, &gone).await?);
     }
     if !kept.is_empty() {
+        unit.put_down_ranks().await?;
         applied.extend(put_back(unit, &kept).await?);
     }
     let died: Vec<Value> = dead

@@ -49,7 +49,8 @@ pub(crate) async fn join(unit: &Unit<'_>, boot: BootId) -> Result<(), DbErr> {
     Ok(())
 }
 
-pub(crate) async fn leave(unit: &Unit<'_>, boot: BootId) -> Result<(), DbErr> {
+pub(crate) async fn leave(unit: &mut Unit<'_>, boot: BootId) -> Result<(), DbErr> {
+    unit.put_down_ranks().await?;
     let free = format!(
         "UPDATE jobs SET {} WHERE state = 'leased' AND boot_id = ?",
         given_back(unit.backend)
