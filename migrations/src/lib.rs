@@ -19,6 +19,7 @@ mod m0005_sealed;
 mod m0006_beats;
 mod m0007_order;
 mod m0008_controls;
+mod m0010_stored_answers;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_beats::Migration),
             Box::new(m0007_order::Migration),
             Box::new(m0008_controls::Migration),
+            Box::new(m0010_stored_answers::Migration),
         ]
     }
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod command_line;
 mod crowd;
 mod delivery;
+mod idempotency;
 mod nodes;
 mod peers;
 mod refusals;

@@ -18,7 +18,7 @@ use crate::support::{
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A new database on the server of the test run; none without one, and the test is skipped then.
-fn new_database() -> Option<String> {
+pub(crate) fn new_database() -> Option<String> {
     let Some(server) = variable("TEST_DATABASE_URL") else {
         assert!(
             !is_set("CI"),
@@ -36,7 +36,7 @@ fn new_database() -> Option<String> {
     Some(format!("{server}/{name}"))
 }
 
-fn node(database: &str, sink: &Sink, roles: &str) -> Desk {
+pub(crate) fn node(database: &str, sink: &Sink, roles: &str) -> Desk {
     Desk::new()
         .set("database.url", database)
         .set("database.secret_key", "5e".repeat(32))

@@ -53,28 +53,6 @@ fn a_mail_of_given_html_or_of_a_template_arrives_and_tells_its_story() {
     }
 }
 
-#[test]
-fn one_idempotency_key_makes_one_mail() {
-    let desk = Desk::new();
-    let server = desk.start();
-    let client = server
-        .client()
-        .with_key("re_ph_dev")
-        .with("Idempotency-Key", "order-42");
-    let body =
-        json!({"from": "app@example.com", "to": "ada@example.com", "subject": "hi", "text": "x"});
-    let first = client.post("/emails", &body).expect(200);
-    let again = client.post("/emails", &body).expect(200);
-    assert_eq!(first.body, again.body);
-    assert_eq!(again.header("idempotency-replayed"), Some("true"));
-    let mut other = body;
-    other["subject"] = json!("another");
-    let refused = client.post("/emails", &other).expect(409);
-    assert_eq!(refused.json()["name"], "invalid_idempotent_request");
-    desk.outbox().await_letter("ada@example.com", 5 * SECOND);
-    assert_eq!(desk.outbox().letters().len(), 1);
-}
-
 /// S1. No value adds a header or a recipient.
 #[test]
 fn what_cannot_be_sent_is_refused_with_every_reason_before_anything_is_stored() {

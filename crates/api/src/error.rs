@@ -116,6 +116,15 @@ impl ApiError {
         error
     }
 
+    /// The first request under the idempotency key has not ended: the same again in a second.
+    #[must_use]
+    pub fn concurrent_requests() -> Self {
+        let detail = "another request with this Idempotency-Key has not ended yet; nothing was stored for this one";
+        let mut error = Self::new(ErrorKind::ConcurrentIdempotentRequests, detail);
+        error.retry_after = Some(1);
+        error
+    }
+
     /// The same with what caused it, for the log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -270,6 +270,7 @@ async fn open_store(
         intake_bytes: usize::try_from(database.intake_bytes).unwrap_or(usize::MAX),
         batch: database.batch,
         checkpoint_above: database.checkpoint_above,
+        idempotency_keys: settings.clean_up.idempotency_keys,
         sealing_key,
         disk_floor: database.disk_floor,
     };

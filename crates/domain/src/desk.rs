@@ -6,7 +6,7 @@ use crate::{
     address::Mailbox,
     clock::{Clock, Timestamp, later},
     id::{DeliveryId, MessageId},
-    idempotency::Idempotency,
+    idempotency::{Answer, Idempotency, Keyed},
     message::{AtRest, Content, Draft, DraftContent, InternetMessageId, NewDelivery, NewMessage},
     stores::{Accepted, MessageStore, StoreError},
     stream::{StreamName, Streams},
@@ -47,6 +47,19 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
+/// How a submit under an idempotency key ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Once {
+    /// It was accepted now.
+    Now(Answer),
+    /// It had been accepted before, with this answer.
+    Before(Answer),
+    /// The key stands for another request.
+    KeyReused,
+    /// The first request under the key has not ended yet.
+    InProgress,
+}
+
 /// Takes drafts.
 #[derive(Debug)]
 pub struct MailDesk {
@@ -78,15 +91,46 @@ impl MailDesk {
     /// # Errors
     /// [`SubmitError::Invalid`] with every reason at once, before anything is stored; [`SubmitError::Store`] if the
     /// store failed.
-    pub async fn submit(
-        &self,
-        draft: Draft,
-        idempotency: Option<Idempotency>,
-    ) -> Result<(MessageId, Accepted), SubmitError> {
+    pub async fn submit(&self, draft: Draft) -> Result<MessageId, SubmitError> {
         let message = self.determine(draft).map_err(SubmitError::Invalid)?;
         let id = message.id;
-        let accepted = self.store.accept(message, idempotency).await?;
-        Ok((id, accepted))
+        self.store.accept(message, None).await?;
+        Ok(id)
+    }
+
+    /// Accepts a draft unless a request under the same key was accepted before; `answer` is what the submitter is told
+    /// of the message, and what is kept with the key. A repeat gets its answer even where the draft could not be
+    /// accepted any more, because its time is over or its template was changed.
+    ///
+    /// # Errors
+    /// As [`MailDesk::submit`]; after an error the key is free.
+    pub async fn submit_once(
+        &self,
+        draft: Draft,
+        request: Idempotency,
+        answer: impl FnOnce(MessageId) -> Answer + Send,
+    ) -> Result<Once, SubmitError> {
+        let owner = draft.owner.clone();
+        let message = match self.determine(draft) {
+            Ok(message) => message,
+            Err(problems) => {
+                return match self.store.answered(&owner, &request).await? {
+                    Some(answer) => Ok(Once::Before(answer)),
+                    None => Err(SubmitError::Invalid(problems)),
+                };
+            }
+        };
+        let answer = answer(message.id);
+        let keyed = Keyed {
+            request,
+            answer: answer.clone(),
+        };
+        Ok(match self.store.accept(message, Some(keyed)).await? {
+            Accepted::Stored => Once::Now(answer),
+            Accepted::Replayed(first) => Once::Before(first),
+            Accepted::KeyReused => Once::KeyReused,
+            Accepted::InProgress => Once::InProgress,
+        })
     }
 
     /// Fixes all that would vary between two renderings: ids, `Message-ID`, `Date`, template version.

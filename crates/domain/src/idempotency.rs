@@ -40,7 +40,7 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// A submit that may be repeated. Keys of two owners, or for two routes, never meet.
+/// A request that may be repeated. Keys of two owners, or for two routes, never meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
     /// The route it was sent to.
@@ -49,4 +49,22 @@ pub struct Idempotency {
     pub key: IdempotencyKey,
     /// SHA-256 of the request as parsed: tells a repeat from another request under the same key.
     pub fingerprint: [u8; 32],
+}
+
+/// What a request was answered: a repeat is answered the same, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body, JSON as it was sent.
+    pub body: String,
+}
+
+/// A request under a key, and the answer that is kept with the key if it is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyed {
+    /// The request.
+    pub request: Idempotency,
+    /// Its answer.
+    pub answer: Answer,
 }

@@ -1,27 +1,20 @@
 //! Accepting messages: many submits as a few multi-row statements in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod in_flight;
+mod keys;
+mod once;
 
 use async_trait::async_trait;
-use posthaste_domain::{
-    id::MessageId,
-    idempotency::Idempotency,
-    message::NewMessage,
-    owner::Owner,
-    stores::{Accepted, StoreError},
-};
+use posthaste_domain::{idempotency::Keyed, message::NewMessage, stores::StoreError};
 use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob, Turn};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, Set, sea_query::OnConflict,
-};
+use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, Set};
 use tokio::sync::oneshot;
 
+use self::keys::{Claim, Kept};
+pub(crate) use self::{in_flight::InFlight, keys::stale};
 use crate::{
-    convert::{
-        message::{body_row, delivery_rows, message_row},
-        micros,
-    },
-    entity::{deliveries, idempotency_keys, jobs, message_bodies, messages},
+    convert::message::{body_row, delivery_rows, message_row},
+    entity::{deliveries, jobs, message_bodies, messages},
     queue::{SendEmail, State, new_row, waiting_row},
     writer::{Failure, Space, Unit, Write},
 };
@@ -32,20 +25,30 @@ const ROWS: usize = 2000;
 /// A submit on its way to the disk.
 pub(crate) struct Accept {
     message: NewMessage,
-    idempotency: Option<Idempotency>,
-    reply: oneshot::Sender<Result<Accepted, StoreError>>,
+    keyed: Option<Keyed>,
+    reply: oneshot::Sender<Result<Ended, StoreError>>,
+}
+
+/// How the writer ended a submit.
+pub(crate) enum Ended {
+    /// It is on disk.
+    Stored,
+    /// Its key stands for an earlier submit.
+    Found(Kept),
+    /// Its key is in the hands of another node, which has not committed: to be tried again.
+    Elsewhere(Box<(NewMessage, Keyed)>),
 }
 
 impl Accept {
     pub(crate) fn new(
         message: NewMessage,
-        idempotency: Option<Idempotency>,
-    ) -> (Self, oneshot::Receiver<Result<Accepted, StoreError>>) {
+        keyed: Option<Keyed>,
+    ) -> (Self, oneshot::Receiver<Result<Ended, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         (
             Self {
                 message,
-                idempotency,
+                keyed,
                 reply,
             },
             answer,
@@ -57,26 +60,36 @@ impl Accept {
     }
 
     pub(crate) fn refuse(self: Box<Self>, failure: Failure) {
-        self.answer(Err(failure.into()));
+        self.reply.send(Err(failure.into())).ok();
     }
 
     /// A caller that hung up gets no answer; what it asked for is written all the same.
-    fn answer(self: Box<Self>, answer: Result<Accepted, StoreError>) {
-        self.reply.send(answer).ok();
+    fn committed(self: Box<Self>, claim: Claim) {
+        let Self {
+            message,
+            keyed,
+            reply,
+        } = *self;
+        let ended = match (claim, keyed) {
+            (Claim::First, _) | (Claim::Elsewhere, None) => Ended::Stored,
+            (Claim::Later(kept), _) => Ended::Found(kept),
+            (Claim::Elsewhere, Some(keyed)) => Ended::Elsewhere(Box::new((message, keyed))),
+        };
+        reply.send(Ok(ended)).ok();
     }
 }
 
 /// Submits that are written together.
 pub(crate) struct AcceptGroup {
     accepts: Vec<(Box<Accept>, Space)>,
-    answers: Vec<Accepted>,
+    claims: Vec<Claim>,
 }
 
 impl AcceptGroup {
     pub(crate) fn new(accepts: Vec<(Box<Accept>, Space)>) -> Self {
         Self {
             accepts,
-            answers: Vec::new(),
+            claims: Vec::new(),
         }
     }
 }
@@ -84,21 +97,21 @@ impl AcceptGroup {
 #[async_trait]
 impl Write for AcceptGroup {
     async fn apply(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
-        self.answers = claim_keys(unit, self.accepts.iter().map(|(accept, _)| &**accept)).await?;
-        let stored = self.accepts.iter().zip(&self.answers);
-        let stored = stored.filter(|(_, answer)| matches!(answer, Accepted::Stored));
-        insert(
-            unit,
-            &stored
-                .map(|((accept, _), _)| &accept.message)
-                .collect::<Vec<_>>(),
-        )
-        .await
+        let submits = self.accepts.iter();
+        let submits = submits.map(|(accept, _)| (&accept.message, accept.keyed.as_ref()));
+        self.claims = keys::claim(unit, submits).await?;
+        let stored = self.accepts.iter().zip(&self.claims);
+        let stored = stored.filter(|(_, claim)| matches!(claim, Claim::First));
+        let stored: Vec<_> = stored.map(|((accept, _), _)| &accept.message).collect();
+        if stored.is_empty() {
+            return Ok(());
+        }
+        insert(unit, &stored).await
     }
 
     fn committed(self: Box<Self>) {
-        for ((accept, _space), answer) in self.accepts.into_iter().zip(self.answers) {
-            accept.answer(Ok(answer));
+        for ((accept, _space), claim) in self.accepts.into_iter().zip(self.claims) {
+            accept.committed(claim);
         }
     }
 
@@ -211,89 +224,4 @@ fn job_row(unit: &mut Unit<'_>, message: &NewMessage) -> Result<jobs::ActiveMode
         },
     );
     Ok(row)
-}
-
-/// Inserts the idempotency keys, sorted, and tells for each submit whether it is the one to store. Of two submits under
-/// one key the one whose row was inserted wins; the other is answered from that row.
-async fn claim_keys(
-    unit: &Unit<'_>,
-    accepts: impl Iterator<Item = &Accept>,
-) -> Result<Vec<Accepted>, DbErr> {
-    let accepts: Vec<_> = accepts.collect();
-    let keyed = |accept: &&&Accept| accept.idempotency.is_some();
-    if !accepts.iter().any(|accept| keyed(&accept)) {
-        return Ok(vec![Accepted::Stored; accepts.len()]);
-    }
-    let mut rows: Vec<_> = accepts
-        .iter()
-        .filter_map(|accept| {
-            accept
-                .idempotency
-                .as_ref()
-                .map(|key| (identity(&accept.message.owner, key), key, accept))
-        })
-        .collect();
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    let models = rows
-        .iter()
-        .map(
-            |((owner, route, key), idempotency, accept)| idempotency_keys::ActiveModel {
-                owner: Set(owner.clone()),
-                route: Set(route.clone()),
-                key: Set(key.clone()),
-                fingerprint: Set(idempotency.fingerprint.to_vec()),
-                message_id: Set(accept.message.id.as_uuid()),
-                created_at: Set(micros(unit.now)),
-            },
-        );
-    let models: Vec<_> = models.collect();
-    for models in models.chunks(ROWS) {
-        let nothing = OnConflict::new().do_nothing().to_owned();
-        idempotency_keys::Entity::insert_many(models.to_vec())
-            .on_conflict(nothing)
-            .exec_without_returning(unit.txn)
-            .await?;
-    }
-    // Whichever row stands there now is the winner's, be it of this batch or of an earlier one.
-    let keys: BTreeSet<String> = rows.iter().map(|((_, _, key), ..)| key.clone()).collect();
-    let mut winners = BTreeMap::new();
-    for keys in keys.into_iter().collect::<Vec<_>>().chunks(ROWS) {
-        let found = idempotency_keys::Entity::find()
-            .filter(idempotency_keys::Column::Key.is_in(keys.iter().cloned()))
-            .all(unit.txn)
-            .await?;
-        winners.extend(
-            found
-                .into_iter()
-                .map(|row| ((row.owner.clone(), row.route.clone(), row.key.clone()), row)),
-        );
-    }
-    Ok(accepts
-        .iter()
-        .map(|accept| judge(accept, &winners))
-        .collect())
-}
-
-type Identity = (String, String, String);
-
-fn identity(owner: &Owner, idempotency: &Idempotency) -> Identity {
-    (
-        owner.to_string(),
-        idempotency.route.clone(),
-        idempotency.key.as_str().to_owned(),
-    )
-}
-
-fn judge(accept: &Accept, winners: &BTreeMap<Identity, idempotency_keys::Model>) -> Accepted {
-    let Some(idempotency) = &accept.idempotency else {
-        return Accepted::Stored;
-    };
-    match winners.get(&identity(&accept.message.owner, idempotency)) {
-        Some(row) if row.message_id == accept.message.id.as_uuid() => Accepted::Stored,
-        Some(row) if row.fingerprint == idempotency.fingerprint => {
-            Accepted::Replayed(MessageId::from_uuid(row.message_id))
-        }
-        Some(_) => Accepted::KeyReused,
-        None => Accepted::Stored,
-    }
 }

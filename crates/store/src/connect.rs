@@ -21,6 +21,7 @@ use secrecy::SecretString;
 
 pub(crate) use self::{connector::Connector, postgres::Postgres, sqlite::Sqlite};
 use crate::{
+    accept::InFlight,
     beat::Beats,
     lock::{FileLock, LockError},
     operate,
@@ -56,6 +57,8 @@ pub struct StoreConfig {
     pub batch: usize,
     /// Size of the write-ahead log above which it is written back and emptied, in bytes.
     pub checkpoint_above: u64,
+    /// How long an idempotency key is kept; an older one is free again, whether or not it was removed.
+    pub idempotency_keys: Duration,
     /// Encrypts what must not be read out of a copy of the database.
     pub sealing_key: SealingKey,
     /// Free space on the disk below which submits are refused, in bytes; ends of jobs are still written.
@@ -130,6 +133,9 @@ pub struct Store {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) handover: Arc<OnceLock<Arc<Handover>>>,
+    /// Submits under idempotency keys that are on their way on this node, and how long keys are kept.
+    pub(crate) in_flight: InFlight,
+    pub(crate) keys_kept: Duration,
     /// The beats of this process's nodes.
     pub(crate) beats: Mutex<HashMap<BootId, Beats>>,
     /// What this process has seen of the beats of all nodes.
@@ -185,6 +191,8 @@ impl Store {
                 clock,
                 sealer,
                 handover,
+                in_flight: InFlight::default(),
+                keys_kept: config.idempotency_keys,
                 beats: Mutex::default(),
                 sweeping,
                 controls,

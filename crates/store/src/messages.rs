@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use posthaste_domain::{
     delivery::{AttemptRun, BodyHash, DeliveryState, Reply},
     id::{DeliveryId, MessageId},
-    idempotency::Idempotency,
+    idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
     owner::Owner,
     stores::{
@@ -16,12 +16,10 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Que
 
 use crate::{
     Store,
-    accept::Accept,
     convert::{self, count, read, timestamp, unreadable, word::Word},
     entity::{attempts, deliveries, jobs, message_bodies, messages},
     queue::State,
     sql::statement,
-    writer::{Command, Failure},
 };
 
 /// A read that failed: the database is there to be asked again.
@@ -34,16 +32,20 @@ impl MessageStore for Store {
     async fn accept(
         &self,
         message: NewMessage,
-        idempotency: Option<Idempotency>,
+        keyed: Option<Keyed>,
     ) -> Result<Accepted, StoreError> {
-        let size = message.size();
-        let (accept, answer) = Accept::new(message, idempotency);
-        self.writer
-            .submit(size, |space| Command::Accept(Box::new(accept), space))
-            .await?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(Failure::closed().into()))
+        match keyed {
+            Some(keyed) => self.accepted_once(message, keyed).await,
+            None => self.accepted(message, None).await.map(|_| Accepted::Stored),
+        }
+    }
+
+    async fn answered(
+        &self,
+        owner: &Owner,
+        request: &Idempotency,
+    ) -> Result<Option<Answer>, StoreError> {
+        self.kept_answer(owner, request).await
     }
 
     async fn message(

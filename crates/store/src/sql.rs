@@ -53,6 +53,10 @@ pub(crate) trait Words {
     /// The condition that a column's value is one of few that `select` gives. An array keeps the planner of PostgreSQL
     /// from reading the whole table where it knows too little of their number.
     fn one_of(self, select: &str) -> String;
+
+    /// Whether no other transaction holds the idempotency key whose owner, route and text are the first three columns of
+    /// a list of values; this one holds it then, until it ends.
+    fn key_is_free(self) -> &'static str;
 }
 
 impl Words for DbBackend {
@@ -110,6 +114,16 @@ impl Words for DbBackend {
             format!("= ANY (ARRAY({select}))")
         } else {
             format!("IN ({select})")
+        }
+    }
+
+    fn key_is_free(self) -> &'static str {
+        if self == Self::Postgres {
+            // Of two numbers, so that it never meets the lock of the migrations, which is one.
+            "pg_try_advisory_xact_lock(8025, hashtext(column1 || ' ' || column2 || ' ' || column3))"
+        } else {
+            // Nobody else writes.
+            "true"
         }
     }
 }

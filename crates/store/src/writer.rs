@@ -35,7 +35,7 @@ use tokio::{
 use self::batch::Batcher;
 pub(crate) use self::failure::Failure;
 use crate::{
-    accept::Accept,
+    accept::{Accept, stale},
     connect::{Connector, StoreConfig},
     queue::book::RankBook,
     seal::Sealer,
@@ -56,6 +56,7 @@ pub(crate) struct Limits {
     batch: usize,
     checkpoint_above: u64,
     disk_floor: u64,
+    idempotency_keys: Duration,
 }
 
 impl From<&StoreConfig> for Limits {
@@ -66,6 +67,7 @@ impl From<&StoreConfig> for Limits {
             batch: config.batch.max(1),
             checkpoint_above: config.checkpoint_above,
             disk_floor: config.disk_floor,
+            idempotency_keys: config.idempotency_keys,
         }
     }
 }
@@ -79,6 +81,7 @@ pub(crate) struct Unit<'a> {
     /// The order of the jobs that become ready; to be refreshed first.
     pub(crate) book: &'a mut RankBook,
     pub(crate) controls: &'a Controls,
+    idempotency_keys: Duration,
     handover: Option<&'a Arc<Handover>>,
     handed: Vec<(Reservation, ClaimedJob)>,
     /// Leases given out in this transaction.
@@ -111,6 +114,11 @@ impl Unit<'_> {
     /// Puts down how far the lanes have come, for statements that read it.
     pub(crate) async fn put_down_ranks(&mut self) -> Result<(), DbErr> {
         self.book.put_down(self.txn, self.backend).await
+    }
+
+    /// Idempotency keys made at or before this instant, in microseconds since 1970, are free again.
+    pub(crate) fn keys_before(&self) -> i64 {
+        stale(self.now, self.idempotency_keys)
     }
 
     /// A free executor for a job of `lane`, if it need not wait.

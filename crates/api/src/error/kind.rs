@@ -31,6 +31,8 @@ pub enum ErrorKind {
     InvalidIdempotentRequest,
     /// A worker has the thing in hand right now.
     ResourceLocked,
+    /// The first request under the idempotency key has not ended yet.
+    ConcurrentIdempotentRequests,
     /// The body is larger than the route takes.
     PayloadTooLarge,
     /// The body's type is not the one that the route reads.
@@ -122,6 +124,11 @@ impl ErrorKind {
                 "Idempotency key used before",
             ),
             Self::ResourceLocked => (Http::CONFLICT, "resource_locked", "In use right now"),
+            Self::ConcurrentIdempotentRequests => (
+                Http::CONFLICT,
+                "concurrent_idempotent_requests",
+                "The first request under this key has not ended",
+            ),
             Self::PayloadTooLarge => (
                 Http::PAYLOAD_TOO_LARGE,
                 "payload_too_large",

@@ -1,18 +1,16 @@
 //! `POST /emails`: takes a mail. The answer comes after the commit (P1).
 
 use axum::{
-    Json,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use posthaste_domain::{
-    desk::SubmitError,
-    idempotency::{Idempotency, IdempotencyKey},
-    message::Draft,
+    desk::{Once, SubmitError},
+    id::MessageId,
+    idempotency::{Answer, Idempotency, IdempotencyKey},
     owner::Scope,
-    stores::Accepted,
 };
 
 use crate::{
@@ -52,27 +50,25 @@ pub async fn submit(
     let (document, problems) = json::read(body.bytes())?;
     let submit = Submit::read(document, problems, owner, &state.parts.default_stream);
     let draft = submit.into_draft(&state.parts.desk)?;
-    let idempotency = key.map(|key| idempotency(key, &draft));
-    let (id, accepted) = state
-        .parts
-        .desk
-        .submit(draft, idempotency)
-        .await
-        .map_err(refused)?;
-    match accepted {
-        Accepted::Stored => Ok(answer(id.to_string())),
-        Accepted::Replayed(first) => {
-            let mut response = answer(first.to_string());
-            let replayed = HeaderValue::from_static("true");
-            response
-                .headers_mut()
-                .insert(IDEMPOTENCY_REPLAYED, replayed);
-            Ok(response)
-        }
-        Accepted::KeyReused => {
+    let desk = &state.parts.desk;
+    let Some(key) = key else {
+        let id = desk.submit(draft).await.map_err(refused)?;
+        return respond(answer(id));
+    };
+    let request = Idempotency {
+        route: ROUTE.to_owned(),
+        key,
+        fingerprint: fingerprint::of(&draft),
+    };
+    let ended = desk.submit_once(draft, request, answer).await;
+    match ended.map_err(refused)? {
+        Once::Now(answer) => respond(answer),
+        Once::Before(answer) => respond(answer).map(replayed),
+        Once::KeyReused => {
             let detail = "this Idempotency-Key was used before, for another request";
             Err(ApiError::new(ErrorKind::InvalidIdempotentRequest, detail))
         }
+        Once::InProgress => Err(ApiError::concurrent_requests()),
     }
 }
 
@@ -91,16 +87,28 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiErr
     }
 }
 
-fn idempotency(key: IdempotencyKey, draft: &Draft) -> Idempotency {
-    Idempotency {
-        route: ROUTE.to_owned(),
-        key,
-        fingerprint: fingerprint::of(draft),
+/// The answer to a mail that was taken, as it is sent and as it is kept for repeats.
+fn answer(id: MessageId) -> Answer {
+    let body = serde_json::to_string(&SubmitAnswer { id: id.to_string() });
+    Answer {
+        status: StatusCode::OK.as_u16(),
+        body: body.expect("a struct of text is JSON"),
     }
 }
 
-fn answer(id: String) -> Response {
-    Json(SubmitAnswer { id }).into_response()
+fn respond(answer: Answer) -> Result<Response, ApiError> {
+    // Kept answers come out of the database.
+    let status = StatusCode::from_u16(answer.status).map_err(ApiError::internal)?;
+    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((status, json, answer.body).into_response())
+}
+
+fn replayed(mut response: Response) -> Response {
+    let replayed = HeaderValue::from_static("true");
+    response
+        .headers_mut()
+        .insert(IDEMPOTENCY_REPLAYED, replayed);
+    response
 }
 
 fn refused(error: SubmitError) -> ApiError {

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use posthaste_domain::{idempotency::Idempotency, stores::Accepted};
+use posthaste_domain::{
+    idempotency::{Answer, Idempotency, Keyed},
+    stores::Accepted,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,36 +18,89 @@ async fn send(desk: Desk, key: &str, body: &Value) -> Reply {
     desk.api().send(with_json(request, body.to_string())).await
 }
 
-/// What the store is handed for a submit under a key.
-async fn handed(body: &Value) -> Idempotency {
+/// What the store is handed for a submit under a key, and what the submitter is told.
+async fn handed(body: &Value) -> (Keyed, Reply) {
     let seen = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&seen);
     let mut desk = Desk::new();
-    desk.messages
-        .expect_accept()
-        .returning(move |_, idempotency| {
-            *kept.lock().expect("not poisoned") = idempotency;
-            Ok(Accepted::Stored)
-        });
-    send(desk, "order-42", body).await.expect(200);
+    desk.messages.expect_accept().returning(move |_, keyed| {
+        *kept.lock().expect("not poisoned") = keyed;
+        Ok(Accepted::Stored)
+    });
+    let reply = send(desk, "order-42", body).await.expect(200);
     let seen = seen.lock().expect("not poisoned").take();
-    seen.expect("the key is handed on")
+    (seen.expect("the key is handed on"), reply)
 }
 
+/// The request that the store is handed.
+async fn asked(body: &Value) -> Idempotency {
+    handed(body).await.0.request
+}
+
+/// An answer as no release gives it: only the stored one can be it.
+fn kept() -> Answer {
+    Answer {
+        status: 202,
+        body: "{ \"id\" : \"first\" }\n".into(),
+    }
+}
+
+#[track_caller]
+fn is_the_kept_answer(reply: &Reply) {
+    assert_eq!(reply.status.as_u16(), 202);
+    assert_eq!(reply.body, kept().body);
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert_eq!(reply.header("idempotency-replayed"), Some("true"));
+}
+
+/// R21. Status and body byte for byte.
 #[tokio::test]
-async fn a_repeat_gets_the_first_answer_and_says_so() {
-    let first: posthaste_domain::id::MessageId =
-        "01990000-0000-7000-8000-000000000001".parse().unwrap();
+async fn a_repeat_gets_the_stored_answer_and_says_so() {
     let mut desk = Desk::new();
     desk.messages
         .expect_accept()
-        .returning(move |_, _| Ok(Accepted::Replayed(first)));
-    let reply = send(desk, "order-42", &mail()).await.expect(200);
+        .returning(|_, _| Ok(Accepted::Replayed(kept())));
+    is_the_kept_answer(&send(desk, "order-42", &mail()).await);
+}
+
+#[tokio::test]
+async fn what_is_answered_is_what_is_kept() {
+    let (keyed, reply) = handed(&mail()).await;
     assert_eq!(
-        reply.body,
-        r#"{"id":"01990000-0000-7000-8000-000000000001"}"#
+        (keyed.answer.status, keyed.answer.body),
+        (reply.status.as_u16(), reply.body)
     );
-    assert_eq!(reply.header("idempotency-replayed"), Some("true"));
+}
+
+/// A mail that was accepted and is repeated when its time is over, or when its template is gone.
+#[tokio::test]
+async fn a_repeat_that_could_not_be_accepted_any_more_gets_the_stored_answer() {
+    let stale = mail_with(&json!({ "expires_at": "2026-12-01T08:59:59Z" }));
+    let mut desk = Desk::new();
+    desk.messages.expect_answered().returning(|owner, request| {
+        assert_eq!((owner.as_str(), request.key.as_str()), ("shop", "order-42"));
+        Ok(Some(kept()))
+    });
+    is_the_kept_answer(&send(desk, "order-42", &stale).await);
+    // The first one under its key is told what is wrong with it.
+    let mut desk = Desk::new();
+    desk.messages.expect_answered().returning(|_, _| Ok(None));
+    let reply = send(desk, "order-42", &stale).await;
+    let reply = reply.expect_problem(422, "validation_error");
+    assert_eq!(reply.pointers(), ["/expires_at"]);
+}
+
+/// R21.
+#[tokio::test]
+async fn a_request_that_meets_the_first_one_still_running_is_to_come_again() {
+    let mut desk = Desk::new();
+    desk.messages
+        .expect_accept()
+        .returning(|_, _| Ok(Accepted::InProgress));
+    let reply = send(desk, "order-42", &mail()).await;
+    let reply = reply.expect_problem(409, "concurrent_idempotent_requests");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(reply.header("idempotency-replayed"), None);
 }
 
 #[tokio::test]
@@ -92,7 +148,7 @@ async fn a_key_is_visible_ascii_of_bounded_length_and_given_once() {
 
 #[tokio::test]
 async fn spelling_does_not_make_another_request() {
-    let first = handed(&mail()).await;
+    let first = asked(&mail()).await;
     assert_eq!(
         (first.route.as_str(), first.key.as_str()),
         ("POST /emails", "order-42")
@@ -103,13 +159,13 @@ async fn spelling_does_not_make_another_request() {
             &json!({ "from": { "name": "Acme", "email": "o@ACME.com" }, "stream": "transactional" }),
         ),
     ] {
-        assert_eq!(handed(&same).await.fingerprint, first.fingerprint, "{same}");
+        assert_eq!(asked(&same).await.fingerprint, first.fingerprint, "{same}");
     }
 }
 
 #[tokio::test]
 async fn every_field_makes_another_request() {
-    let first = handed(&mail()).await;
+    let first = asked(&mail()).await;
     for other in [
         json!({ "from": "o@acme.com" }),
         json!({ "from": "Acme <p@acme.com>" }),
@@ -127,7 +183,7 @@ async fn every_field_makes_another_request() {
         json!({ "expires_at": "2026-12-02T00:00:00Z" }),
     ] {
         assert_ne!(
-            handed(&mail_with(&other)).await.fingerprint,
+            asked(&mail_with(&other)).await.fingerprint,
             first.fingerprint,
             "{other}"
         );
@@ -136,8 +192,8 @@ async fn every_field_makes_another_request() {
 
 #[tokio::test]
 async fn parts_do_not_run_into_each_other() {
-    let one = handed(&mail_with(&json!({ "metadata": { "a": "b", "c": "d" } }))).await;
-    let two = handed(&mail_with(
+    let one = asked(&mail_with(&json!({ "metadata": { "a": "b", "c": "d" } }))).await;
+    let two = asked(&mail_with(
         &json!({ "metadata": { "a": "bmetadata:cvalue:d" } }),
     ))
     .await;

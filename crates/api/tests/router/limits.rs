@@ -7,7 +7,7 @@ use axum::body::Body;
 use futures_util::FutureExt;
 use posthaste_domain::{
     id::MessageId,
-    idempotency::Idempotency,
+    idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
     owner::Owner,
     stores::{Accepted, MessageStore, OutgoingMessage, StoreError, StoredDelivery, StoredMessage},
@@ -41,10 +41,14 @@ impl Slow {
 
 #[async_trait]
 impl MessageStore for Slow {
-    async fn accept(&self, _: NewMessage, _: Option<Idempotency>) -> Result<Accepted, StoreError> {
+    async fn accept(&self, _: NewMessage, _: Option<Keyed>) -> Result<Accepted, StoreError> {
         self.begun.add_permits(1);
         self.go_on.acquire().await.expect("never closed").forget();
         Ok(Accepted::Stored)
+    }
+
+    async fn answered(&self, _: &Owner, _: &Idempotency) -> Result<Option<Answer>, StoreError> {
+        Ok(None)
     }
 
     async fn message(&self, _: &Owner, _: MessageId) -> Result<Option<StoredMessage>, StoreError> {

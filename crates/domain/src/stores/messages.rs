@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     delivery::{AttemptRun, DeliveryState, Reply},
     id::{DeliveryId, MessageId},
-    idempotency::Idempotency,
+    idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
     owner::Owner,
     stores::StoreError,
@@ -20,10 +20,13 @@ use crate::{
 pub enum Accepted {
     /// Stored now.
     Stored,
-    /// The same request was accepted before, as this message.
-    Replayed(MessageId),
-    /// The key was used before for another request.
+    /// The same request was accepted before, and answered so; nothing was stored now.
+    Replayed(Answer),
+    /// The key was used before for another request; nothing was stored.
     KeyReused,
+    /// Another request under the key is still on its way, here or on another node, and did not end within five seconds;
+    /// nothing was stored.
+    InProgress,
 }
 
 /// A message as read back.
@@ -92,13 +95,23 @@ pub struct OpenDelivery {
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait MessageStore: Debug + Send + Sync + 'static {
-    /// Stores message, deliveries, the job that sends it and the idempotency key, all or nothing. When this returns
-    /// `Ok(Accepted::Stored)`, all of it is on disk.
+    /// Stores message, deliveries, the job that sends it and the idempotency key with its answer, all or nothing. When
+    /// this returns `Ok(Accepted::Stored)`, all of it is on disk.
+    ///
+    /// Of all requests of an owner to a route under one key, on whatever nodes, one is stored for as long as keys are
+    /// kept; a key older than that is free again. Only a stored one keeps its key.
     async fn accept(
         &self,
         message: NewMessage,
-        idempotency: Option<Idempotency>,
+        keyed: Option<Keyed>,
     ) -> Result<Accepted, StoreError>;
+
+    /// The answer to this very request of this owner, if it was accepted under its key and the key is still kept.
+    async fn answered(
+        &self,
+        owner: &Owner,
+        request: &Idempotency,
+    ) -> Result<Option<Answer>, StoreError>;
 
     /// A message of this owner; another owner's is as absent as one that never was.
     async fn message(

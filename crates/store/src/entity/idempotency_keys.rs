@@ -1,4 +1,4 @@
-//! Idempotency keys and the messages they led to.
+//! Idempotency keys, the messages they led to and the answers that were given.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,6 +14,8 @@ pub(crate) struct Model {
     pub(crate) fingerprint: Vec<u8>,
     pub(crate) message_id: Uuid,
     pub(crate) created_at: i64,
+    pub(crate) answer_status: Option<i32>,
+    pub(crate) answer_body: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -242,6 +242,7 @@ impl Batcher {
             sealer: &self.sealer,
             book: &mut self.book,
             controls: &self.controls,
+            idempotency_keys: self.limits.idempotency_keys,
             handover,
             handed: Vec::new(),
             given: Vec::new(),

@@ -5,25 +5,14 @@ use std::sync::Arc;
 use posthaste_domain::{
     clock::Clock,
     delivery::DeliveryState,
-    idempotency::Idempotency,
     message::{AtRest, Content},
     stores::{Accepted, MessageStore, StoreError},
     template::{TemplateRef, TemplateVersionId},
 };
-use posthaste_queue::{BootId, Queue};
 use posthaste_store::StoreConfig;
 use tokio::task::JoinSet;
 
 use crate::support::{Bench, owner};
-
-fn key(key: &str, request: u8) -> Option<Idempotency> {
-    let key = key.parse().expect("a valid key");
-    Some(Idempotency {
-        route: "/emails".into(),
-        key,
-        fingerprint: [request; 32],
-    })
-}
 
 #[tokio::test]
 async fn a_message_is_read_back_as_it_was_accepted() {
@@ -98,66 +87,6 @@ async fn another_owners_message_is_as_absent_as_none() {
     assert_eq!(
         bench.store.deliveries(&stranger, message.id).await.unwrap(),
         None
-    );
-}
-
-/// I28. One key, many submits at once, one message.
-#[tokio::test]
-async fn of_many_submits_under_one_key_one_is_stored_and_the_others_find_it() {
-    let bench = Bench::new().await;
-    let mut submits = JoinSet::new();
-    for _ in 0..40 {
-        let (store, message) = (
-            Arc::clone(&bench.store),
-            bench.message(&["ada@example.com"]),
-        );
-        submits.spawn(async move {
-            let id = message.id;
-            (id, store.accept(message, key("order-42", 1)).await.unwrap())
-        });
-    }
-    let answers = submits.join_all().await;
-    let stored: Vec<_> = answers
-        .iter()
-        .filter(|(_, answer)| *answer == Accepted::Stored)
-        .collect();
-    assert_eq!(stored.len(), 1);
-    let winner = stored[0].0;
-    assert!(
-        answers
-            .iter()
-            .all(|(id, answer)| *id == winner || *answer == Accepted::Replayed(winner))
-    );
-    let boot = BootId::random();
-    bench.store.join(boot).await.unwrap();
-    assert_eq!(
-        bench.claim(boot, 100).await.len(),
-        1,
-        "one message, one job"
-    );
-}
-
-#[tokio::test]
-async fn a_key_stands_for_one_request_of_one_owner_and_route() {
-    let bench = Bench::new().await;
-    let submit = |idempotency| {
-        bench
-            .store
-            .accept(bench.message(&["ada@example.com"]), idempotency)
-    };
-    assert_eq!(submit(key("k", 1)).await.unwrap(), Accepted::Stored);
-    assert_eq!(submit(key("k", 2)).await.unwrap(), Accepted::KeyReused);
-    assert_eq!(submit(key("other", 2)).await.unwrap(), Accepted::Stored);
-    let elsewhere = key("k", 2).map(|key| Idempotency {
-        route: "/elsewhere".into(),
-        ..key
-    });
-    assert_eq!(submit(elsewhere).await.unwrap(), Accepted::Stored);
-    let mut foreign = bench.message(&["ada@example.com"]);
-    foreign.owner = "stranger".parse().unwrap();
-    assert_eq!(
-        bench.store.accept(foreign, key("k", 2)).await.unwrap(),
-        Accepted::Stored
     );
 }
 

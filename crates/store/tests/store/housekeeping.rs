@@ -5,7 +5,7 @@ use std::time::Duration;
 use posthaste_domain::{
     clock::{Clock, later},
     id::SessionId,
-    idempotency::Idempotency,
+    idempotency::{Answer, Idempotency, Keyed},
     password::PasswordHash,
     stores::{Housekeeping, MessageStore, NewSession, NewTokens, SessionStore, UserStore},
     token::TokenSecret,
@@ -19,14 +19,20 @@ async fn old_keys_and_nodes_that_left_are_removed_in_bounded_steps() {
     let bench = Bench::new().await;
     for number in 0..5 {
         let key = format!("key-{number}").parse().unwrap();
-        let idempotency = Idempotency {
-            route: "/emails".into(),
-            key,
-            fingerprint: [1; 32],
+        let keyed = Keyed {
+            request: Idempotency {
+                route: "/emails".into(),
+                key,
+                fingerprint: [1; 32],
+            },
+            answer: Answer {
+                status: 200,
+                body: "{}".into(),
+            },
         };
         bench
             .store
-            .accept(bench.message(&["ada@example.com"]), Some(idempotency))
+            .accept(bench.message(&["ada@example.com"]), Some(keyed))
             .await
             .unwrap();
     }

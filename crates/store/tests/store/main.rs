@@ -6,6 +6,7 @@ mod contract;
 mod durability;
 mod file;
 mod housekeeping;
+mod idempotency;
 mod judging;
 mod model;
 mod operating;

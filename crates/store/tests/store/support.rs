@@ -79,6 +79,18 @@ impl Bench {
         )
     }
 
+    /// A second node on the same database; none where one process alone serves it.
+    pub(crate) async fn peer(&self) -> Option<Arc<Store>> {
+        let DatabasePlace::Postgres(_) = &self.place else {
+            return None;
+        };
+        let mut config = config(self.folder.path());
+        config.database = self.place.clone();
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
+        let opened = Store::open::<Migrator>(config, clock, Migrate::Refuse).await;
+        Some(Arc::new(opened.expect("the database opens").0))
+    }
+
     /// Lets time pass, for everything that is stored too.
     pub(crate) async fn advance(&self, by: Duration) {
         self.clock.advance(by);
@@ -207,6 +219,7 @@ pub(crate) fn config(folder: &Path) -> StoreConfig {
         intake_bytes: 16 << 20,
         batch: 256,
         checkpoint_above: 32 << 20,
+        idempotency_keys: Duration::from_secs(86_400),
         sealing_key: "5e".repeat(32).parse().expect("a key"),
         disk_floor: 0,
     }
