@@ -5,6 +5,7 @@ mod command_line;
 mod crowd;
 mod delivery;
 mod idempotency;
+mod memory_streams;
 mod nodes;
 mod peers;
 mod refusals;

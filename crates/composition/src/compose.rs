@@ -32,9 +32,10 @@ use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreCon
 use secrecy::ExposeSecret;
 use tracing::{info, warn};
 
-use self::services::{Boxed, StoreService};
+use self::services::{Boxed, StoreService, WorkerService};
 use crate::{
     jobs::{CleanUp, SendEmailHandler},
+    memory_streams::MemoryStreams,
     password::{Argon2Pool, PoolError},
     readiness::Readiness,
     scopes::{JobScopes, Services},
@@ -160,7 +161,8 @@ pub async fn compose(
     TemplateVersions::keep(&*store, library.versions())
         .await
         .map_err(ComposeError::TemplateVersions)?;
-    let messages: Arc<dyn MessageStore> = Arc::<Store>::clone(&store);
+    let memory = memory_streams(settings, &store);
+    let messages: Arc<dyn MessageStore> = Arc::<MemoryStreams>::clone(&memory);
     let streams: Streams = settings
         .streams
         .iter()
@@ -200,7 +202,9 @@ pub async fn compose(
             Arc::clone(&clock),
             Arc::new(jitter),
         );
-        let scopes = JobScopes::new(Services::new(Arc::clone(&messages), Arc::new(deliver)));
+        let deliver = Arc::new(deliver);
+        let senders = memory.senders(Arc::clone(&deliver), settings.queue.job_deadline);
+        let scopes = JobScopes::new(Services::new(Arc::clone(&messages), deliver));
         let registry = Registry::new().with(SendEmailHandler);
         let worker = Worker::new(
             Arc::clone(&store),
@@ -209,7 +213,7 @@ pub async fn compose(
             worker_config(settings),
         )?;
         store.hand_over_to(worker.handover());
-        services.push(Box::new(worker));
+        services.push(Box::new(WorkerService { worker, senders }));
     }
     let readiness = Arc::new(Readiness::starting(health));
     Ok(Composed {
@@ -223,6 +227,23 @@ pub async fn compose(
         templates,
         services,
     })
+}
+
+/// The store, with the streams that this node keeps in memory before it. A node that sends nothing stores their mail for
+/// those that do.
+fn memory_streams(settings: &Settings, store: &Arc<Store>) -> Arc<MemoryStreams> {
+    let sends = settings.roles.contains(&Role::Worker);
+    let streams = settings.streams.iter();
+    let mut streams: Vec<_> = streams
+        .filter_map(|stream| Some((stream.name.clone(), stream.in_memory()?)))
+        .collect();
+    if !sends {
+        for (stream, _) in streams.drain(..) {
+            info!(%stream, "this node has no worker; mail of the stream is stored, not kept in memory");
+        }
+    }
+    let store: Arc<dyn MessageStore> = Arc::<Store>::clone(store);
+    Arc::new(MemoryStreams::new(store, streams))
 }
 
 /// Applies pending migrations and closes again.

@@ -5,3 +5,4 @@ mod send_email;
 
 pub use clean_up::CleanUp;
 pub use send_email::SendEmailHandler;
+pub(crate) use send_email::tell;

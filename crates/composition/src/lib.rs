@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod jobs;
+pub mod memory_streams;
 pub mod password;
 pub mod readiness;
 pub mod scope;

@@ -28,8 +28,8 @@ pub use self::{
     notes::Shown,
     problem::{Code, Problem},
     section::{
-        Accounts, CleanUp, Database, Http, Log, LogFormat, Place, Queue, SeededKey, Shutdown,
-        Stream, Templates,
+        Accounts, CleanUp, Database, Durability, Http, Log, LogFormat, Place, Queue, SeededKey,
+        Shutdown, Stream, Templates,
     },
     transport::{Smtp, Tls, Transport, TransportKind},
 };

@@ -3,6 +3,7 @@ use std::fs;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::memory_streams::{MemoryBounds, Unsent, WhenFull};
 
 /// A folder for an operator's file, and the variables of a process.
 struct Place {
@@ -339,6 +340,7 @@ fn zero_is_refused_where_nothing_would_work_with_it() {
         "http.body_limit",
         "http.in_flight_limit",
         "database.intake_bytes",
+        "streams.otp.capacity_bytes",
     ];
     let zeros = durations
         .map(|key| (key, "0 s", "duration"))
@@ -486,4 +488,48 @@ fn a_value_where_a_table_belongs_is_not_printed() {
         "{problems:#?}"
     );
     assert!(!problems.concat().contains("canary"), "{problems:#?}");
+}
+
+#[test]
+fn a_stream_in_memory_has_its_bounds() {
+    let place = |text: &str| Place::new(&[]).file(text);
+    let settings = place(
+        "[streams.preview]\ndurability = \"memory\"\ncapacity = 7\ncapacity_bytes = \"1 MiB\"\n\
+         full_mode = \"drop_oldest\"\non_shutdown = \"drop\"\npermits = 3\n",
+    )
+    .settings();
+    let bounds = |name: &str| {
+        let mut streams = settings.streams.iter();
+        let stream = streams.find(|stream| stream.name.as_str() == name);
+        stream.expect("it is configured").in_memory()
+    };
+    let expected = MemoryBounds {
+        capacity: 7,
+        bytes: 1 << 20,
+        full: WhenFull::DropOldest,
+        unsent: Unsent::Drop,
+        permits: 3,
+    };
+    assert_eq!(bounds("preview"), Some(expected));
+    assert_eq!(bounds("transactional"), None);
+    check(
+        &place("[streams.preview]\ndurability = \"ram\"\ncapacity = 0\nfull_mode = \"block\"\n"),
+        &[
+            "error[E0305]: posthaste.toml:2:1  `streams.preview.durability` = \"ram\": expected one of durable, memory",
+            "error[E0305]: posthaste.toml:3:1  `streams.preview.capacity` = \"0\": expected an integer from 1",
+            "error[E0305]: posthaste.toml:4:1  `streams.preview.full_mode` = \"block\": expected one of wait, drop_newest",
+        ],
+    );
+}
+
+#[test]
+fn account_mails_are_not_kept_in_memory() {
+    let memory = "[streams.transactional]\ndurability = \"memory\"\n";
+    check(
+        &Place::new(&[]).file(memory),
+        &["error[E0308]: accounts.stream: stream `transactional` is kept in memory"],
+    );
+    let apart =
+        format!("{memory}[streams.otp]\ndurability = \"durable\"\n[accounts]\nstream = \"otp\"\n");
+    Place::new(&[]).file(&apart).settings();
 }

@@ -47,6 +47,17 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
+/// How a submit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitted {
+    /// On disk.
+    Stored(MessageId),
+    /// In memory, as its stream wants it.
+    InMemory(MessageId),
+    /// Dropped at once: the memory of its stream is full.
+    Dropped(MessageId),
+}
+
 /// How a submit under an idempotency key ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Once {
@@ -86,21 +97,29 @@ impl MailDesk {
         }
     }
 
-    /// Accepts a draft: when this returns the id, the message is on disk.
+    /// Accepts a draft: when this returns [`Submitted::Stored`], the message is on disk.
     ///
     /// # Errors
     /// [`SubmitError::Invalid`] with every reason at once, before anything is stored; [`SubmitError::Store`] if the
     /// store failed.
-    pub async fn submit(&self, draft: Draft) -> Result<MessageId, SubmitError> {
+    pub async fn submit(&self, draft: Draft) -> Result<Submitted, SubmitError> {
         let message = self.determine(draft).map_err(SubmitError::Invalid)?;
         let id = message.id;
-        self.store.accept(message, None).await?;
-        Ok(id)
+        Ok(match self.store.accept(message, None).await? {
+            Accepted::InMemory => Submitted::InMemory(id),
+            Accepted::Dropped => Submitted::Dropped(id),
+            // The others come under a key only.
+            Accepted::Stored
+            | Accepted::Replayed(_)
+            | Accepted::KeyReused
+            | Accepted::InProgress => Submitted::Stored(id),
+        })
     }
 
     /// Accepts a draft unless a request under the same key was accepted before; `answer` is what the submitter is told
     /// of the message, and what is kept with the key. A repeat gets its answer even where the draft could not be
-    /// accepted any more, because its time is over or its template was changed.
+    /// accepted any more, because its time is over or its template was changed. It is stored whatever its stream: a key
+    /// is a promise.
     ///
     /// # Errors
     /// As [`MailDesk::submit`]; after an error the key is free.
@@ -126,7 +145,7 @@ impl MailDesk {
             answer: answer.clone(),
         };
         Ok(match self.store.accept(message, Some(keyed)).await? {
-            Accepted::Stored => Once::Now(answer),
+            Accepted::Stored | Accepted::InMemory | Accepted::Dropped => Once::Now(answer),
             Accepted::Replayed(first) => Once::Before(first),
             Accepted::KeyReused => Once::KeyReused,
             Accepted::InProgress => Once::InProgress,

@@ -4,6 +4,8 @@ mod in_flight;
 mod keys;
 mod once;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use posthaste_domain::{idempotency::Keyed, message::NewMessage, stores::StoreError};
 use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob, Turn};
@@ -26,6 +28,8 @@ const ROWS: usize = 2000;
 pub(crate) struct Accept {
     message: NewMessage,
     keyed: Option<Keyed>,
+    /// The job is due after this wait.
+    after: Duration,
     reply: oneshot::Sender<Result<Ended, StoreError>>,
 }
 
@@ -43,12 +47,14 @@ impl Accept {
     pub(crate) fn new(
         message: NewMessage,
         keyed: Option<Keyed>,
+        after: Duration,
     ) -> (Self, oneshot::Receiver<Result<Ended, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         (
             Self {
                 message,
                 keyed,
+                after,
                 reply,
             },
             answer,
@@ -69,6 +75,7 @@ impl Accept {
             message,
             keyed,
             reply,
+            ..
         } = *self;
         let ended = match (claim, keyed) {
             (Claim::First, _) | (Claim::Elsewhere, None) => Ended::Stored,
@@ -102,11 +109,13 @@ impl Write for AcceptGroup {
         self.claims = keys::claim(unit, submits).await?;
         let stored = self.accepts.iter().zip(&self.claims);
         let stored = stored.filter(|(_, claim)| matches!(claim, Claim::First));
-        let stored: Vec<_> = stored.map(|((accept, _), _)| &accept.message).collect();
+        let stored: Vec<_> = stored
+            .map(|((accept, _), _)| (&accept.message, accept.after))
+            .collect();
         if stored.is_empty() {
             return Ok(());
         }
-        insert(unit, &stored).await
+        insert_after(unit, &stored).await
     }
 
     fn committed(self: Box<Self>) {
@@ -135,17 +144,26 @@ impl Write for AcceptGroup {
 
 /// Stores messages with their deliveries and jobs. A job begins at once, after the commit, where an executor is free.
 pub(crate) async fn insert(unit: &mut Unit<'_>, messages: &[&NewMessage]) -> Result<(), DbErr> {
+    let at_once: Vec<_> = messages.iter().map(|m| (*m, Duration::ZERO)).collect();
+    insert_after(unit, &at_once).await
+}
+
+/// The same, each job after a wait.
+async fn insert_after(
+    unit: &mut Unit<'_>,
+    messages: &[(&NewMessage, Duration)],
+) -> Result<(), DbErr> {
     unit.refresh_ranks().await?;
     for messages in messages.chunks(ROWS) {
-        messages::Entity::insert_many(messages.iter().map(|m| message_row(m)))
+        messages::Entity::insert_many(messages.iter().map(|(m, _)| message_row(m)))
             .exec_without_returning(unit.txn)
             .await?;
-        message_bodies::Entity::insert_many(messages.iter().map(|m| body_row(m, unit.sealer)))
+        message_bodies::Entity::insert_many(messages.iter().map(|(m, _)| body_row(m, unit.sealer)))
             .exec_without_returning(unit.txn)
             .await?;
         let jobs = messages
             .iter()
-            .map(|message| job_row(unit, message))
+            .map(|(message, after)| job_row(unit, message, *after))
             .collect::<Result<Vec<_>, _>>()?;
         jobs::Entity::insert_many(jobs)
             .exec_without_returning(unit.txn)
@@ -153,7 +171,7 @@ pub(crate) async fn insert(unit: &mut Unit<'_>, messages: &[&NewMessage]) -> Res
     }
     let rows: Vec<_> = messages
         .iter()
-        .flat_map(|message| delivery_rows(message))
+        .flat_map(|(message, _)| delivery_rows(message))
         .collect();
     insert_in_chunks::<deliveries::ActiveModel>(unit, rows).await
 }
@@ -173,7 +191,11 @@ where
     Ok(())
 }
 
-fn job_row(unit: &mut Unit<'_>, message: &NewMessage) -> Result<jobs::ActiveModel, DbErr> {
+fn job_row(
+    unit: &mut Unit<'_>,
+    message: &NewMessage,
+    delay: Duration,
+) -> Result<jobs::ActiveModel, DbErr> {
     let id = JobId::from_uuid(message.id.as_uuid());
     let lane: Lane = message
         .stream
@@ -192,8 +214,12 @@ fn job_row(unit: &mut Unit<'_>, message: &NewMessage) -> Result<jobs::ActiveMode
     let job = NewJob {
         tenant: message.owner.to_string(),
         expires_in: Some(lasts.unwrap_or_default()),
+        delay,
         ..job.map_err(|error| DbErr::Custom(error.to_string()))?
     };
+    if !job.delay.is_zero() {
+        return Ok(waiting_row(&job, unit));
+    }
     let Some(reservation) = unit.reserve(&lane) else {
         unit.work_waits(lane);
         let rank = unit.book.enter(&job.lane, &job.tenant, Turn::First);

@@ -1,5 +1,7 @@
 //! [`MessageStore`] on the database.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use posthaste_domain::{
     delivery::{AttemptRun, BodyHash, DeliveryState, Reply},
@@ -36,8 +38,15 @@ impl MessageStore for Store {
     ) -> Result<Accepted, StoreError> {
         match keyed {
             Some(keyed) => self.accepted_once(message, keyed).await,
-            None => self.accepted(message, None).await.map(|_| Accepted::Stored),
+            None => {
+                self.accepted(message, None, Duration::ZERO).await?;
+                Ok(Accepted::Stored)
+            }
         }
+    }
+
+    async fn spill(&self, message: NewMessage, after: Duration) -> Result<(), StoreError> {
+        self.accepted(message, None, after).await.map(|_| ())
     }
 
     async fn answered(

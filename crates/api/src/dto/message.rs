@@ -14,11 +14,17 @@ use serde::Serialize;
 
 use crate::dto::address::show;
 
-/// The answer to a submit: the id and nothing else.
+/// The answer to a submit: the id, and nothing else where the mail is on disk.
 #[derive(Debug, Serialize)]
 pub struct SubmitAnswer {
     /// The message's id.
     pub id: String,
+    /// `memory` where the mail is not stored: it may be lost, and is not found by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<&'static str>,
+    /// `true` where it was dropped at once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
 }
 
 /// A message as its owner reads it.

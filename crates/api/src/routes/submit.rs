@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use posthaste_domain::{
-    desk::{Once, SubmitError},
+    desk::{Once, SubmitError, Submitted},
     id::MessageId,
     idempotency::{Answer, Idempotency, IdempotencyKey},
     owner::Scope,
@@ -52,8 +52,12 @@ pub async fn submit(
     let draft = submit.into_draft(&state.parts.desk)?;
     let desk = &state.parts.desk;
     let Some(key) = key else {
-        let id = desk.submit(draft).await.map_err(refused)?;
-        return respond(answer(id));
+        let submitted = desk.submit(draft).await.map_err(refused)?;
+        return respond(match submitted {
+            Submitted::Stored(id) => answer(id),
+            Submitted::InMemory(id) => unstored(id, false),
+            Submitted::Dropped(id) => unstored(id, true),
+        });
     };
     let request = Idempotency {
         route: ROUTE.to_owned(),
@@ -87,11 +91,34 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiErr
     }
 }
 
-/// The answer to a mail that was taken, as it is sent and as it is kept for repeats.
+/// The answer to a mail that was stored, as it is sent and as it is kept for repeats.
 fn answer(id: MessageId) -> Answer {
-    let body = serde_json::to_string(&SubmitAnswer { id: id.to_string() });
+    written(
+        StatusCode::OK,
+        &SubmitAnswer {
+            id: id.to_string(),
+            durability: None,
+            dropped: false,
+        },
+    )
+}
+
+/// The answer to a mail that is not on disk.
+fn unstored(id: MessageId, dropped: bool) -> Answer {
+    written(
+        StatusCode::ACCEPTED,
+        &SubmitAnswer {
+            id: id.to_string(),
+            durability: Some("memory"),
+            dropped,
+        },
+    )
+}
+
+fn written(status: StatusCode, answer: &SubmitAnswer) -> Answer {
+    let body = serde_json::to_string(answer);
     Answer {
-        status: StatusCode::OK.as_u16(),
+        status: status.as_u16(),
         body: body.expect("a struct of text is JSON"),
     }
 }

@@ -51,6 +51,10 @@ impl MessageStore for Slow {
         Ok(None)
     }
 
+    async fn spill(&self, _: NewMessage, _: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn message(&self, _: &Owner, _: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         Ok(None)
     }

@@ -436,3 +436,26 @@ async fn members_given_twice_and_null_characters_are_refused() {
         .expect_problem(422, "validation_error");
     assert_eq!(reply.pointers(), ["/to", "/text"]);
 }
+
+/// What is not on disk is not answered as if it were.
+#[tokio::test]
+async fn a_mail_in_memory_is_answered_with_202_and_says_so() {
+    for (accepted, expected) in [
+        (Accepted::InMemory, json!({ "durability": "memory" })),
+        (
+            Accepted::Dropped,
+            json!({ "durability": "memory", "dropped": true }),
+        ),
+    ] {
+        let mut desk = Desk::new();
+        desk.messages
+            .expect_accept()
+            .returning(move |_, _| Ok(accepted.clone()));
+        let reply = desk.api().post("/emails", &mail()).await.expect(202);
+        let mut answer = reply.json();
+        let id = answer["id"].take();
+        assert!(id.as_str().is_some_and(|id| id.len() == 36), "{id}");
+        answer.as_object_mut().expect("an object").remove("id");
+        assert_eq!(answer, expected);
+    }
+}

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthaste_host::{HostedService, Ready, ServiceError, Stop};
+use posthaste_queue::Worker;
 use posthaste_store::Store;
+
+use crate::{memory_streams::MemorySenders, scopes::JobScopes};
 
 /// Started first and stopped last: whatever the others write while they stop is still written.
 pub(super) struct StoreService(pub(super) Arc<Store>);
@@ -24,6 +27,31 @@ impl HostedService for StoreService {
         }
         self.0.close().await;
         Ok(())
+    }
+}
+
+/// The worker, and beside it what sends the mail of streams in memory: both have the whole time of one stop.
+pub(super) struct WorkerService {
+    pub(super) worker: Worker<JobScopes, Store>,
+    pub(super) senders: MemorySenders,
+}
+
+#[async_trait]
+impl HostedService for WorkerService {
+    fn name(&self) -> &str {
+        "worker"
+    }
+
+    async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<(), ServiceError> {
+        let Self { worker, senders } = *self;
+        let beside = stop.child();
+        let working = async {
+            let ended = Box::new(worker).run(ready, stop).await;
+            beside.request();
+            ended
+        };
+        let (ended, ()) = tokio::join!(working, senders.run(&beside));
+        ended
     }
 }
 

@@ -57,7 +57,7 @@ impl JobHandler<JobScopes> for SendEmailHandler {
 }
 
 /// One line for each delivery, its address masked.
-fn tell(open: &[OpenDelivery], report: &DeliveryReport) {
+pub(crate) fn tell(open: &[OpenDelivery], report: &DeliveryReport) {
     let transport = report.run.as_ref().map(|run| run.transport.as_str());
     let remote = report.run.as_ref().and_then(|run| run.remote.as_deref());
     for (open, result) in open.iter().zip(&report.results) {

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use secrecy::ExposeSecret;
 
 use super::{
-    Environment, Place, Role, Settings, TransportKind,
+    Durability, Environment, Place, Role, Settings, Stream, TransportKind,
     notes::Notes,
     problem::{Code, Problem},
 };
@@ -179,11 +179,17 @@ impl Settings {
                 );
             }
         }
-        if !self
-            .streams
-            .iter()
-            .any(|stream| stream.name == self.accounts.stream)
-        {
+        let of_accounts = |stream: &&Stream| stream.name == self.accounts.stream;
+        let of_accounts = self.streams.iter().find(of_accounts);
+        if of_accounts.is_some_and(|stream| stream.durability == Durability::Memory) {
+            let message = format!(
+                "accounts.stream: stream `{}` is kept in memory, and a link that is lost opens no account",
+                self.accounts.stream
+            );
+            let problem = Problem::new(Code::Conflict, "", message);
+            notes.problem(problem.with_help("set its durability to \"durable\", or name another"));
+        }
+        if of_accounts.is_none() {
             let message = format!(
                 "accounts.stream: there is no stream `{}`",
                 self.accounts.stream

@@ -17,7 +17,10 @@ use secrecy::SecretString;
 
 pub use self::database::{Database, Place};
 use super::reader::{Reader, positive_duration};
-use crate::telemetry;
+use crate::{
+    memory_streams::{MemoryBounds, Unsent, WhenFull},
+    telemetry,
+};
 
 /// `[http]`
 #[derive(Debug, Clone)]
@@ -205,9 +208,29 @@ pub struct Stream {
     pub shared: SharedLimits,
     pub retry: RetryPolicy,
     pub expiry: Duration,
+    pub durability: Durability,
+    pub memory: MemoryBounds,
+}
+
+/// Where the mail of a stream waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk: accepted is kept.
+    Durable,
+    /// In memory: it may be lost.
+    Memory,
 }
 
 impl Stream {
+    /// The bounds of its memory, if that is where its mail waits.
+    #[must_use]
+    pub fn in_memory(&self) -> Option<MemoryBounds> {
+        match self.durability {
+            Durability::Durable => None,
+            Durability::Memory => Some(self.memory),
+        }
+    }
+
     pub(super) fn read(name: StreamName, mut table: Reader<'_>) -> Self {
         let transport = table.text("transport");
         let ladder = "a list of durations above zero such as [\"30 s\", \"2 min\"]";
@@ -219,16 +242,25 @@ impl Stream {
             }
             RetryPolicy::new(vec![Duration::from_secs(30)]).expect("one wait is enough")
         });
+        let permits = table.integer("permits", "an integer from 1 to 10000", 1, |n| {
+            (1..=10_000).contains(n)
+        });
         let stream = Self {
             name,
             transport,
             priority: table.integer("priority", "an integer", 0, |_| true),
-            permits: table.integer("permits", "an integer from 1 to 10000", 1, |n| {
-                (1..=10_000).contains(n)
-            }),
+            permits,
             shared: shared_limits(&mut table),
             retry,
             expiry: table.positive_duration("expiry"),
+            durability: table.choice(
+                "durability",
+                &[
+                    ("durable", Durability::Durable),
+                    ("memory", Durability::Memory),
+                ],
+            ),
+            memory: memory_bounds(&mut table, permits),
         };
         table.finish();
         stream
@@ -245,6 +277,32 @@ fn shared_limits(table: &mut Reader<'_>) -> SharedLimits {
     SharedLimits {
         at_once: (most > 0).then_some(most),
         rate: rate.parse().ok(),
+    }
+}
+
+fn memory_bounds(table: &mut Reader<'_>, permits: usize) -> MemoryBounds {
+    let bytes = usize::try_from(table.positive_size("capacity_bytes")).unwrap_or(usize::MAX);
+    MemoryBounds {
+        capacity: table.integer("capacity", "an integer from 1 to 1000000", 1, |n| {
+            (1..=1_000_000).contains(n)
+        }),
+        // More than anybody has, and all that the room is counted in.
+        bytes: bytes.clamp(1, u32::MAX as usize),
+        full: table.choice(
+            "full_mode",
+            &[
+                ("wait", WhenFull::Wait),
+                ("drop_newest", WhenFull::DropNewest),
+                ("drop_oldest", WhenFull::DropOldest),
+                ("drop_write", WhenFull::DropWrite),
+                ("spill", WhenFull::Spill),
+            ],
+        ),
+        unsent: table.choice(
+            "on_shutdown",
+            &[("spill", Unsent::Spill), ("drop", Unsent::Drop)],
+        ),
+        permits,
     }
 }
 

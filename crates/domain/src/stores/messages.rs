@@ -1,6 +1,6 @@
 //! Messages and their deliveries, as they are stored and read back.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 
@@ -20,6 +20,10 @@ use crate::{
 pub enum Accepted {
     /// Stored now.
     Stored,
+    /// Kept in the memory of this process, as its stream wants it: not stored, and lost with the process.
+    InMemory,
+    /// Dropped at once, as its stream wants it: its memory is full.
+    Dropped,
     /// The same request was accepted before, and answered so; nothing was stored now.
     Replayed(Answer),
     /// The key was used before for another request; nothing was stored.
@@ -105,6 +109,9 @@ pub trait MessageStore: Debug + Send + Sync + 'static {
         message: NewMessage,
         keyed: Option<Keyed>,
     ) -> Result<Accepted, StoreError>;
+
+    /// Stores a message that was kept in memory, with its deliveries and a job that is due after a wait.
+    async fn spill(&self, message: NewMessage, after: Duration) -> Result<(), StoreError>;
 
     /// The answer to this very request of this owner, if it was accepted under its key and the key is still kept.
     async fn answered(

@@ -248,7 +248,11 @@ impl Store {
             .map_err(read_failed)?;
         Ok(found.and_then(|row| match Kept::from(row).tell(request) {
             Accepted::Replayed(answer) => Some(answer),
-            Accepted::Stored | Accepted::KeyReused | Accepted::InProgress => None,
+            Accepted::Stored
+            | Accepted::InMemory
+            | Accepted::Dropped
+            | Accepted::KeyReused
+            | Accepted::InProgress => None,
         }))
     }
 }

@@ -25,14 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Store {
-    /// Has a message stored, whatever stands under its key.
+    /// Has a message stored, whatever stands under its key, and its job due after a wait.
     pub(crate) async fn accepted(
         &self,
         message: NewMessage,
         keyed: Option<Keyed>,
+        after: Duration,
     ) -> Result<Ended, StoreError> {
         let size = message.size();
-        let (accept, answer) = Accept::new(message, keyed);
+        let (accept, answer) = Accept::new(message, keyed, after);
         self.writer
             .submit(size, |space| Command::Accept(Box::new(accept), space))
             .await?;
@@ -83,7 +84,7 @@ impl Store {
             answer: keyed.answer.clone(),
         };
         loop {
-            match self.accepted(message, Some(keyed)).await? {
+            match self.accepted(message, Some(keyed), Duration::ZERO).await? {
                 Ended::Stored => {
                     flight.ended(stored);
                     return Ok(Accepted::Stored);

@@ -1,6 +1,6 @@
 //! Accepting and reading back.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::{
     clock::Clock,
@@ -9,6 +9,7 @@ use posthaste_domain::{
     stores::{Accepted, MessageStore, StoreError},
     template::{TemplateRef, TemplateVersionId},
 };
+use posthaste_queue::{BootId, Queue};
 use posthaste_store::StoreConfig;
 use tokio::task::JoinSet;
 
@@ -138,4 +139,28 @@ async fn sealed_data_is_read_back_and_stands_nowhere_in_the_file() {
         matches!(unread, Err(StoreError::Unreadable(_))),
         "{unread:?}"
     );
+}
+
+/// What was kept in memory is stored as it is, and its job waits.
+#[tokio::test]
+async fn a_spilled_message_is_stored_for_its_open_recipients_and_due_after_its_wait() {
+    let bench = Bench::new().await;
+    let mut message = bench.message(&["ada@example.com", "bob@example.com"]);
+    message.deliveries.remove(0);
+    let wait = Duration::from_secs(40);
+    bench.store.spill(message.clone(), wait).await.unwrap();
+    let outgoing = bench.store.outgoing(message.id).await.unwrap().unwrap();
+    assert_eq!(outgoing.message, message);
+    assert_eq!(outgoing.open.len(), 1);
+    assert_eq!(outgoing.open[0].recipient.expose(), "bob@example.com");
+    let boot = BootId::random();
+    bench.store.join(boot).await.unwrap();
+    bench.store.promote().await.unwrap();
+    assert!(bench.claim(boot, 9).await.is_empty(), "it is not due yet");
+    bench.advance(wait).await;
+    bench.store.promote().await.unwrap();
+    assert_eq!(bench.claim(boot, 9).await.len(), 1);
+    let at_once = bench.message(&["ada@example.com"]);
+    bench.store.spill(at_once, Duration::ZERO).await.unwrap();
+    assert_eq!(bench.claim(boot, 9).await.len(), 1);
 }
