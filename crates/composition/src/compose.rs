@@ -1,5 +1,7 @@
 //! From settings to services. The only place that names concrete backends.
 
+mod accounts;
+mod memory;
 mod services;
 mod transports;
 
@@ -11,11 +13,10 @@ use std::{
 };
 
 use posthaste_domain::{
-    account::{AccountParts, AccountPolicy, Accounts},
+    account::Accounts,
     clock::{Clock, SystemClock},
     desk::MailDesk,
     key::{ApiKey, KeyRing},
-    password::PasswordRules,
     stores::{Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions},
     stream::{StreamPolicy, Streams},
 };
@@ -36,7 +37,7 @@ use self::services::{Boxed, StoreService, WorkerService};
 use crate::{
     jobs::{CleanUp, SendEmailHandler},
     memory_streams::MemoryStreams,
-    password::{Argon2Pool, PoolError},
+    password::PoolError,
     readiness::Readiness,
     scopes::{JobScopes, Services},
     secret_key::{self, SecretKeyError},
@@ -161,7 +162,7 @@ pub async fn compose(
     TemplateVersions::keep(&*store, library.versions())
         .await
         .map_err(ComposeError::TemplateVersions)?;
-    let memory = memory_streams(settings, &store);
+    let memory = memory::streams(settings, &store);
     let messages: Arc<dyn MessageStore> = Arc::<MemoryStreams>::clone(&memory);
     let streams: Streams = settings
         .streams
@@ -184,7 +185,7 @@ pub async fn compose(
         streams.clone(),
         Arc::clone(&clock),
     ));
-    let accounts = Arc::new(accounts(settings, &store, &desk, &clock)?);
+    let accounts = Arc::new(accounts::accounts(settings, &store, &desk, &clock)?);
     let health: Arc<dyn StoreHealth> = Arc::<Store>::clone(&store);
     let mut services: Vec<Box<dyn HostedService>> =
         vec![Box::new(StoreService(Arc::clone(&store)))];
@@ -227,23 +228,6 @@ pub async fn compose(
         templates,
         services,
     })
-}
-
-/// The store, with the streams that this node keeps in memory before it. A node that sends nothing stores their mail for
-/// those that do.
-fn memory_streams(settings: &Settings, store: &Arc<Store>) -> Arc<MemoryStreams> {
-    let sends = settings.roles.contains(&Role::Worker);
-    let streams = settings.streams.iter();
-    let mut streams: Vec<_> = streams
-        .filter_map(|stream| Some((stream.name.clone(), stream.in_memory()?)))
-        .collect();
-    if !sends {
-        for (stream, _) in streams.drain(..) {
-            info!(%stream, "this node has no worker; mail of the stream is stored, not kept in memory");
-        }
-    }
-    let store: Arc<dyn MessageStore> = Arc::<Store>::clone(store);
-    Arc::new(MemoryStreams::new(store, streams))
 }
 
 /// Applies pending migrations and closes again.
@@ -333,43 +317,6 @@ fn library(settings: &Settings, working_dir: &Path) -> Result<Library, ComposeEr
         );
     }
     Ok(loaded.library)
-}
-
-fn accounts(
-    settings: &Settings,
-    store: &Arc<Store>,
-    desk: &Arc<MailDesk>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Accounts, ComposeError> {
-    let configured = &settings.accounts;
-    let hasher = Arc::new(Argon2Pool::start(
-        configured.hashing_threads,
-        configured.hashing_queue,
-    )?);
-    let policy = AccountPolicy {
-        sender: configured.sender.clone(),
-        stream: configured.stream.clone(),
-        owner: configured.owner.clone(),
-        public_url: settings.http.public_url.clone(),
-        passwords: PasswordRules {
-            minimum: configured.password_min_length,
-            product: configured.product.clone(),
-        },
-        confirm_expiry: configured.confirm_expiry,
-        reset_expiry: configured.reset_expiry,
-        access_expiry: configured.access_expiry,
-        refresh_expiry: configured.refresh_expiry,
-        logins_per_minute: configured.logins_per_minute,
-        mails_per_hour: configured.mails_per_hour,
-    };
-    let parts = AccountParts {
-        users: Arc::<Store>::clone(store),
-        sessions: Arc::<Store>::clone(store),
-        desk: Arc::clone(desk),
-        hasher,
-        clock: Arc::clone(clock),
-    };
-    Ok(Accounts::new(parts, policy))
 }
 
 fn scheduler(

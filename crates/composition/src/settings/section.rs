@@ -2,6 +2,7 @@
 //! `config/default.toml`.
 
 mod database;
+mod stream;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -9,18 +10,16 @@ use ipnet::IpNet;
 use posthaste_domain::{
     address::Mailbox,
     owner::{Owner, Scope},
-    retry_policy::RetryPolicy,
     stream::StreamName,
 };
-use posthaste_queue::{Rate, SharedLimits};
 use secrecy::SecretString;
 
-pub use self::database::{Database, Place};
-use super::reader::{Reader, positive_duration};
-use crate::{
-    memory_streams::{MemoryBounds, Unsent, WhenFull},
-    telemetry,
+pub use self::{
+    database::{Database, Place},
+    stream::{Durability, Stream},
 };
+use super::reader::Reader;
+use crate::telemetry;
 
 /// `[http]`
 #[derive(Debug, Clone)]
@@ -193,116 +192,6 @@ impl Queue {
         };
         table.finish();
         queue
-    }
-}
-
-/// `[streams.NAME]`
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each key is described in config/default.toml")]
-pub struct Stream {
-    pub name: StreamName,
-    pub transport: String,
-    pub priority: i32,
-    pub permits: usize,
-    /// Of all nodes together.
-    pub shared: SharedLimits,
-    pub retry: RetryPolicy,
-    pub expiry: Duration,
-    pub durability: Durability,
-    pub memory: MemoryBounds,
-}
-
-/// Where the mail of a stream waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// On disk: accepted is kept.
-    Durable,
-    /// In memory: it may be lost.
-    Memory,
-}
-
-impl Stream {
-    /// The bounds of its memory, if that is where its mail waits.
-    #[must_use]
-    pub fn in_memory(&self) -> Option<MemoryBounds> {
-        match self.durability {
-            Durability::Durable => None,
-            Durability::Memory => Some(self.memory),
-        }
-    }
-
-    pub(super) fn read(name: StreamName, mut table: Reader<'_>) -> Self {
-        let transport = table.text("transport");
-        let ladder = "a list of durations above zero such as [\"30 s\", \"2 min\"]";
-        let place = table.place("retry");
-        let retry = table.list("retry", ladder, positive_duration);
-        let retry = RetryPolicy::new(retry).unwrap_or_else(|| {
-            if table.sound("retry") {
-                table.conflict(&place, "retry", "at least one wait is needed");
-            }
-            RetryPolicy::new(vec![Duration::from_secs(30)]).expect("one wait is enough")
-        });
-        let permits = table.integer("permits", "an integer from 1 to 10000", 1, |n| {
-            (1..=10_000).contains(n)
-        });
-        let stream = Self {
-            name,
-            transport,
-            priority: table.integer("priority", "an integer", 0, |_| true),
-            permits,
-            shared: shared_limits(&mut table),
-            retry,
-            expiry: table.positive_duration("expiry"),
-            durability: table.choice(
-                "durability",
-                &[
-                    ("durable", Durability::Durable),
-                    ("memory", Durability::Memory),
-                ],
-            ),
-            memory: memory_bounds(&mut table, permits),
-        };
-        table.finish();
-        stream
-    }
-}
-
-fn shared_limits(table: &mut Reader<'_>) -> SharedLimits {
-    let most = table.integer("concurrency", "an integer from 0 to 100000", 0, |n| {
-        (0..=100_000_u32).contains(n)
-    });
-    let expected = "a rate such as \"14/s\", \"100/min\" or \"5000/h\", or nothing";
-    let sound = |text: &str| text.is_empty() || text.parse::<Rate>().is_ok();
-    let rate = table.checked("rate", expected, sound);
-    SharedLimits {
-        at_once: (most > 0).then_some(most),
-        rate: rate.parse().ok(),
-    }
-}
-
-fn memory_bounds(table: &mut Reader<'_>, permits: usize) -> MemoryBounds {
-    let bytes = usize::try_from(table.positive_size("capacity_bytes")).unwrap_or(usize::MAX);
-    MemoryBounds {
-        capacity: table.integer("capacity", "an integer from 1 to 1000000", 1, |n| {
-            (1..=1_000_000).contains(n)
-        }),
-        // More than anybody has, and all that the room is counted in.
-        bytes: bytes.clamp(1, u32::MAX as usize),
-        full: table.choice(
-            "full_mode",
-            &[
-                ("wait", WhenFull::Wait),
-                ("drop_newest", WhenFull::DropNewest),
-                ("drop_oldest", WhenFull::DropOldest),
-                ("drop_write", WhenFull::DropWrite),
-                ("spill", WhenFull::Spill),
-            ],
-        ),
-        unsent: table.choice(
-            "on_shutdown",
-            &[("spill", Unsent::Spill), ("drop", Unsent::Drop)],
-        ),
-        permits,
     }
 }
 
