@@ -27,7 +27,9 @@ use posthaste_mail::{
     render::{LoadError, Source, SourceError},
 };
 use posthaste_migrations::Migrator;
-use posthaste_queue::{Backoff, LaneConfig, Operate, Registry, Worker, WorkerConfig, WorkerError};
+use posthaste_queue::{
+    Backoff, LaneConfig, Operate, Queue, Registry, Worker, WorkerConfig, WorkerError,
+};
 use posthaste_scheduler::{First, InvalidInterval, Schedule, Scheduler};
 use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 use secrecy::ExposeSecret;
@@ -204,7 +206,11 @@ pub async fn compose(
             Arc::new(jitter),
         );
         let deliver = Arc::new(deliver);
-        let senders = memory.senders(Arc::clone(&deliver), settings.queue.job_deadline);
+        let senders = memory.senders(
+            Arc::clone(&deliver),
+            store.controls(),
+            settings.queue.job_deadline,
+        );
         let scopes = JobScopes::new(Services::new(Arc::clone(&messages), deliver));
         let registry = Registry::new().with(SendEmailHandler);
         let worker = Worker::new(

@@ -23,6 +23,8 @@ use posthaste_domain::{
     stores::{Accepted, MessageStore, OutgoingMessage, StoreError, StoredDelivery, StoredMessage},
     stream::StreamName,
 };
+use posthaste_mail::Deliver;
+use posthaste_queue::Controls;
 
 pub use self::sending::MemorySenders;
 use self::{
@@ -93,15 +95,16 @@ impl MemoryStreams {
         }
     }
 
-    /// What sends the mail of these streams, each attempt within `deadline`.
+    /// What sends the mail of these streams, each attempt within `deadline`, and nothing of one that is paused.
     #[must_use]
     pub fn senders(
         &self,
-        deliver: Arc<posthaste_mail::Deliver>,
+        deliver: Arc<Deliver>,
+        controls: Controls,
         deadline: Duration,
     ) -> MemorySenders {
         let lanes = self.lanes.values().cloned().collect();
-        MemorySenders::new(lanes, Arc::clone(&self.store), deliver, deadline)
+        MemorySenders::new(lanes, Arc::clone(&self.store), deliver, controls, deadline)
     }
 }
 

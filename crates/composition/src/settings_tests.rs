@@ -533,3 +533,20 @@ fn account_mails_are_not_kept_in_memory() {
         format!("{memory}[streams.otp]\ndurability = \"durable\"\n[accounts]\nstream = \"otp\"\n");
     Place::new(&[]).file(&apart).settings();
 }
+
+#[test]
+fn what_is_counted_in_the_database_is_not_for_streams_in_memory() {
+    let place = |limit: &str| {
+        let text = format!("[streams.preview]\ndurability = \"memory\"\n{limit}\n");
+        Place::new(&[]).file(&text)
+    };
+    for limit in ["rate = \"14/s\"", "concurrency = 3"] {
+        check(
+            &place(limit),
+            &[
+                "error[E0308]: stream `preview` is kept in memory, and its rate and concurrency would be counted",
+            ],
+        );
+    }
+    place("").settings();
+}

@@ -10,7 +10,10 @@ use std::{
 };
 
 use posthaste_domain::{message::NewMessage, stores::StoreError, stream::StreamName};
-use posthaste_queue::channel::{self, Closed, FullMode, Receiver, Sender, Sent, TrySendError};
+use posthaste_queue::{
+    Lane as QueueLane,
+    channel::{self, Closed, FullMode, Receiver, Sender, Sent, TrySendError},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -39,6 +42,8 @@ pub(super) enum Put {
 
 pub(super) struct Lane {
     pub(super) stream: StreamName,
+    /// Under this name operators pause it.
+    pub(super) lane: QueueLane,
     pub(super) bounds: MemoryBounds,
     pub(super) tally: Arc<Tally>,
     sender: Sender<Waiting>,
@@ -61,7 +66,9 @@ impl Lane {
             let Waiting { message, .. } = mail;
             counted.dropped(message.id, "full");
         });
+        let lane = stream.as_str().parse();
         Self {
+            lane: lane.expect("a stream's name names a lane"),
             stream,
             room: Arc::new(Semaphore::new(bounds.bytes)),
             bounds,

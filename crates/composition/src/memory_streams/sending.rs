@@ -21,6 +21,7 @@ use posthaste_domain::{
 };
 use posthaste_host::Stop;
 use posthaste_mail::{DataGate, Deliver, Delivered, GateShut};
+use posthaste_queue::{Controls, Lane as QueueLane};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
@@ -40,6 +41,8 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 const SPILLED_AT_ONCE: usize = 64;
 /// How long a mail waits in the queue that could not be tried, or ran out of time before its dot.
 const NOT_TRIED_WAIT: Duration = Duration::from_secs(30);
+/// How often a paused stream is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The pause between two tries to spill.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -55,6 +58,7 @@ pub struct MemorySenders {
 struct Way {
     store: Arc<dyn MessageStore>,
     deliver: Arc<Deliver>,
+    controls: Controls,
     deadline: Duration,
 }
 
@@ -73,11 +77,13 @@ impl MemorySenders {
         lanes: Vec<Arc<Lane>>,
         store: Arc<dyn MessageStore>,
         deliver: Arc<Deliver>,
+        controls: Controls,
         deadline: Duration,
     ) -> Self {
         let way = Way {
             store,
             deliver,
+            controls,
             deadline,
         };
         Self {
@@ -111,6 +117,11 @@ async fn own(lane: Arc<Lane>, way: Arc<Way>, stop: Stop) {
             () = stop.requested() => break,
             permit = Arc::clone(&permits).acquire_owned() => permit.expect("permits are never closed"),
         };
+        tokio::select! {
+            biased;
+            () = stop.requested() => break,
+            () = way.resumed(&lane) => {}
+        }
         let Some(Waiting { message, .. }) = lane.receiver().recv_until(&stop).await else {
             break;
         };
@@ -163,8 +174,15 @@ fn drop_rest(lane: &Lane, why: &str) {
 }
 
 impl Way {
+    /// Waits while operators have paused the stream; what comes meanwhile is held up, and the channel may be full of it.
+    async fn resumed(&self, lane: &Lane) {
+        while self.controls.is_paused(&lane.lane) {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
     async fn send(&self, lane: &Lane, message: NewMessage, stop: &Stop) {
-        match self.attempt(message, stop).await {
+        match self.attempt(lane, message, stop).await {
             (_, Left::Nothing) => lane.tally.ended(),
             (id, Left::Unknown) => lane.tally.uncertain(id),
             (id, Left::Open(message, after)) => match lane.bounds.unsent {
@@ -176,6 +194,7 @@ impl Way {
 
     async fn attempt(
         &self,
+        lane: &Lane,
         message: NewMessage,
         stop: &Stop,
     ) -> (posthaste_domain::id::MessageId, Left) {
@@ -196,6 +215,7 @@ impl Way {
         };
         let gate = NodeGate {
             stop: stop.clone(),
+            paused: (self.controls.clone(), lane.lane.clone()),
             passed: AtomicBool::new(false),
         };
         let delivered = tokio::select! {
@@ -290,16 +310,18 @@ fn left_open(mut message: NewMessage, report: &DeliveryReport) -> Left {
     }
 }
 
-/// Shut once the stop is forced; remembers whether it let the mail out.
+/// Shut once the stop is forced, and while the stream is paused; remembers whether it let the mail out.
 struct NodeGate {
     stop: Stop,
+    paused: (Controls, QueueLane),
     passed: AtomicBool,
 }
 
 #[async_trait]
 impl DataGate for NodeGate {
     async fn open(&self, _hash: BodyHash) -> Result<(), GateShut> {
-        if self.stop.is_forced() {
+        let (controls, lane) = &self.paused;
+        if self.stop.is_forced() || controls.is_paused(lane) {
             return Err(GateShut);
         }
         self.passed.store(true, Ordering::Release);

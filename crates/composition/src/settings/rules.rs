@@ -179,6 +179,17 @@ impl Settings {
                 );
             }
         }
+        for stream in &self.streams {
+            let limited = stream.shared.at_once.is_some() || stream.shared.rate.is_some();
+            if stream.durability == Durability::Memory && limited {
+                let message = format!(
+                    "stream `{}` is kept in memory, and its rate and concurrency would be counted in the database",
+                    stream.name
+                );
+                let problem = Problem::new(Code::Conflict, "", message);
+                notes.problem(problem.with_help("set rate = \"\" and concurrency = 0 for it"));
+            }
+        }
         let of_accounts = |stream: &&Stream| stream.name == self.accounts.stream;
         let of_accounts = self.streams.iter().find(of_accounts);
         if of_accounts.is_some_and(|stream| stream.durability == Durability::Memory) {

@@ -21,6 +21,7 @@ use posthaste_mail::{
     Deliver, Envelope, Gate, Library, Receipt, Renderer, SendError, Transport,
     memory::MemoryTransport, render::Source,
 };
+use posthaste_queue::Controls;
 use tokio::task::JoinHandle;
 
 use super::super::{MemoryBounds, MemoryStreams, Unsent, WhenFull, tally::Counts};
@@ -61,6 +62,7 @@ pub(super) fn ids(spilled: &Spilled) -> Vec<MessageId> {
 pub(super) struct Bench {
     pub(super) streams: MemoryStreams,
     transport: Arc<dyn Transport>,
+    pub(super) controls: Controls,
     pub(super) stop: Stop,
 }
 
@@ -75,6 +77,7 @@ impl Bench {
         Self {
             streams: MemoryStreams::new(Arc::new(store), [(name, bounds)]),
             transport,
+            controls: Controls::default(),
             stop: Stop::new(),
         }
     }
@@ -100,7 +103,9 @@ impl Bench {
             Arc::new(SystemClock),
             Arc::new(|| 0.0),
         );
-        let senders = self.streams.senders(Arc::new(deliver), 600 * SECOND);
+        let senders = self
+            .streams
+            .senders(Arc::new(deliver), self.controls.clone(), 600 * SECOND);
         let stop = self.stop.clone();
         #[expect(clippy::disallowed_methods, reason = "the test owns the task")]
         tokio::spawn(async move { senders.run(&stop).await })

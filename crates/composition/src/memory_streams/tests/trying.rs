@@ -10,6 +10,7 @@ use posthaste_mail::{
     Scope, SendError,
     memory::{Act, MemoryTransport},
 };
+use posthaste_queue::ControlVersion;
 
 use super::bench::{Bench, SECOND, bounds, counts, ids, mail, settle, spilling};
 use crate::memory_streams::{Unsent, WhenFull};
@@ -161,4 +162,27 @@ async fn an_attempt_that_hangs_is_ended_at_its_deadline_and_spilled() {
     assert_eq!(transport.sent().len(), 1, "the next one had its turn");
     bench.stop.request();
     running.await.expect("no panic");
+}
+
+/// I18. Operators pause a stream in memory as any other.
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_paused_stream_is_sent() {
+    let transport = Arc::new(MemoryTransport::new("memory"));
+    let bench = Bench::new(
+        bounds(WhenFull::Wait, Unsent::Spill),
+        MockMessageStore::new(),
+        Arc::<MemoryTransport>::clone(&transport),
+    );
+    let lane = "preview".parse().expect("a lane");
+    bench.controls.apply(ControlVersion(1), [lane]);
+    let running = bench.start();
+    let mail = mail(&["ada@example.com"]);
+    bench.submit(&mail).await.expect("there is room");
+    tokio::time::sleep(60 * SECOND).await;
+    assert!(transport.sent().is_empty());
+    bench.controls.apply(ControlVersion(2), []);
+    transport.wait_for(1).await;
+    bench.stop.request();
+    running.await.expect("no panic");
+    assert_eq!(bench.counts(), counts(1, 0, 0, 0));
 }
