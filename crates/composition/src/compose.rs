@@ -39,6 +39,7 @@ use self::services::{Boxed, StoreService, WorkerService};
 use crate::{
     jobs::{CleanUp, SendEmailHandler},
     memory_streams::MemoryStreams,
+    outbox::Outbox,
     password::PoolError,
     readiness::Readiness,
     scopes::{JobScopes, Services},
@@ -107,6 +108,8 @@ pub struct Composed {
     pub messages: Arc<dyn MessageStore>,
     /// What operators do with the queue.
     pub operator: Arc<dyn Operate>,
+    /// Enqueues inside transactions of an embedding application.
+    pub outbox: Outbox,
     /// Accounts.
     pub accounts: Arc<Accounts>,
     /// The keys that are valid.
@@ -188,6 +191,7 @@ pub async fn compose(
         Arc::clone(&clock),
     ));
     let accounts = Arc::new(accounts::accounts(settings, &store, &desk, &clock)?);
+    let outbox = Outbox::new(Arc::clone(&desk), Arc::clone(&store));
     let health: Arc<dyn StoreHealth> = Arc::<Store>::clone(&store);
     let mut services: Vec<Box<dyn HostedService>> =
         vec![Box::new(StoreService(Arc::clone(&store)))];
@@ -227,6 +231,7 @@ pub async fn compose(
         desk,
         messages,
         operator: store,
+        outbox,
         accounts,
         keys: keys(settings),
         readiness,

@@ -4,6 +4,7 @@
 pub mod compose;
 pub mod jobs;
 pub mod memory_streams;
+pub mod outbox;
 pub mod password;
 pub mod readiness;
 pub mod scope;
@@ -16,6 +17,7 @@ pub use posthaste_store::{Migrate, OpenError};
 
 pub use crate::{
     compose::{ComposeError, Composed, compose, migrate},
+    outbox::{Outbox, OutboxError},
     readiness::{Check, Readiness},
     settings::Settings,
 };

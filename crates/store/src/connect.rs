@@ -25,7 +25,7 @@ use crate::{
     beat::Beats,
     lock::{FileLock, LockError},
     operate,
-    queue::{self, marks::Marks},
+    queue::{self, book::RankBook, marks::Marks},
     seal::{Sealer, SealingKey},
     sweep::Observations,
     writer::{Limits, Writer},
@@ -144,6 +144,8 @@ pub struct Store {
     pub(crate) controls: Controls,
     /// From where this process claims.
     pub(crate) marks: Mutex<Marks>,
+    /// Give ranks in transactions of callers.
+    pub(crate) callers_books: Mutex<Vec<RankBook>>,
     _lock: Option<FileLock>,
 }
 
@@ -197,6 +199,7 @@ impl Store {
                 sweeping,
                 controls,
                 marks: Mutex::default(),
+                callers_books: Mutex::default(),
                 _lock: lock,
             },
             Opened {

@@ -12,6 +12,7 @@ mod accept;
 mod beat;
 mod connect;
 mod convert;
+mod enqueue;
 mod entity;
 mod housekeeping;
 mod lock;
@@ -30,5 +31,8 @@ mod users;
 mod writer;
 
 pub use connect::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
+pub use enqueue::{EnqueueError, Enqueued};
 pub use queue::SendEmail;
+/// What transactions of the caller's own are made of; its version is this crate's.
+pub use sea_orm;
 pub use seal::{InvalidSealingKey, SealingKey};

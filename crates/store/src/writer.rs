@@ -33,7 +33,7 @@ use tokio::{
 };
 
 use self::batch::Batcher;
-pub(crate) use self::failure::Failure;
+pub(crate) use self::failure::{Failure, Fault};
 use crate::{
     accept::{Accept, stale},
     connect::{Connector, StoreConfig},
@@ -89,7 +89,33 @@ pub(crate) struct Unit<'a> {
     waiting: Vec<Lane>,
 }
 
-impl Unit<'_> {
+impl<'a> Unit<'a> {
+    /// Of a transaction that is not the writer's: nothing of it is handed over, for nobody here learns of its commit.
+    pub(crate) const fn of_caller(
+        txn: &'a DatabaseTransaction,
+        backend: DbBackend,
+        now: Timestamp,
+        sealer: &'a Sealer,
+        book: &'a mut RankBook,
+    ) -> Self {
+        Self {
+            txn,
+            backend,
+            now,
+            sealer,
+            book,
+            handover: None,
+            handed: Vec::new(),
+            given: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// The lanes in which work waits from the commit on.
+    pub(crate) fn lanes(self) -> Vec<Lane> {
+        self.waiting
+    }
+
     /// A statement in the words of the database.
     pub(crate) fn statement(
         &self,
@@ -222,6 +248,11 @@ impl Writer {
             task: Mutex::new(task),
             ended,
         }
+    }
+
+    /// Whether so few `free` bytes on the disk keep submits out.
+    pub(crate) fn below_disk_floor(&self, free: Option<u64>) -> bool {
+        free.is_some_and(|free| free < self.limits.disk_floor)
     }
 
     /// Sends a command that ends or begins jobs; it goes before submits.

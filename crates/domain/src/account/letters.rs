@@ -121,23 +121,18 @@ impl Letters {
         let name: TemplateName = template
             .parse()
             .expect("the names of account templates are valid");
+        let content = DraftContent::Template {
+            name,
+            subject: None,
+            variables,
+            // Links open accounts.
+            at_rest: AtRest::Sealed,
+        };
+        let (owner, stream) = (self.policy.owner.clone(), self.policy.stream.clone());
         let draft = Draft {
-            owner: self.policy.owner.clone(),
-            stream: self.policy.stream.clone(),
             from: Some(self.policy.sender.clone()),
-            recipients: Recipients::one(to.clone().into()),
-            reply_to: Vec::new(),
-            content: DraftContent::Template {
-                name,
-                subject: None,
-                variables,
-                // Links open accounts.
-                at_rest: AtRest::Sealed,
-            },
-            headers: Vec::new(),
-            tags: Vec::new(),
-            metadata: Default::default(),
             expires_at,
+            ..Draft::new(owner, stream, Recipients::one(to.clone().into()), content)
         };
         self.desk.determine(draft).map_err(AccountError::Mail)
     }

@@ -97,6 +97,30 @@ pub struct Draft {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Draft {
+    /// A draft with what every message has, and nothing else yet.
+    #[must_use]
+    pub fn new(
+        owner: Owner,
+        stream: StreamName,
+        recipients: Recipients,
+        content: DraftContent,
+    ) -> Self {
+        Self {
+            owner,
+            stream,
+            from: None,
+            recipients,
+            reply_to: Vec::new(),
+            content,
+            headers: Vec::new(),
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            expires_at: None,
+        }
+    }
+}
+
 /// What a draft says.
 #[derive(Debug, Clone)]
 pub enum DraftContent {

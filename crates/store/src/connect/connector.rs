@@ -39,6 +39,14 @@ impl Connector {
         }
     }
 
+    /// Connections of a caller's own that write, as durable as the writer's.
+    pub(crate) async fn callers(&self, connections: u32) -> Result<DatabaseConnection, DbErr> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.callers(connections).await,
+            Self::Postgres(postgres) => postgres.readers(connections).await,
+        }
+    }
+
     /// Begins a transaction that may write. On SQLite it takes the right to write at once: one that began by reading
     /// could not get it later.
     pub(crate) async fn begin(

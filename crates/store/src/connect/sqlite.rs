@@ -62,7 +62,12 @@ impl Sqlite {
     }
 
     async fn single(&self) -> Result<DatabaseConnection, DbErr> {
-        let options = self.options(1, |sqlite| {
+        self.callers(1).await
+    }
+
+    /// Connections that write, one at a time.
+    pub(super) async fn callers(&self, connections: u32) -> Result<DatabaseConnection, DbErr> {
+        let options = self.options(connections.max(1), |sqlite| {
             sqlite
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)

@@ -4,6 +4,7 @@ mod accepting;
 mod accounts;
 mod contract;
 mod durability;
+mod enqueuing;
 mod file;
 mod housekeeping;
 mod idempotency;

@@ -112,6 +112,22 @@ impl Bench {
         shifted.expect("the rows are there");
     }
 
+    pub(crate) fn place(&self) -> &DatabasePlace {
+        &self.place
+    }
+
+    /// A store on a copy of the SQLite file and its log as they are now: what a crash would leave.
+    pub(crate) async fn image(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        for file in ["posthaste.db", "posthaste.db-wal"] {
+            let copied = std::fs::copy(self.folder.path().join(file), folder.path().join(file));
+            copied.expect("a SQLite file and its log");
+        }
+        let place = DatabasePlace::Sqlite(folder.path().join("posthaste.db"));
+        let clock = Arc::clone(&self.clock);
+        Self::opened(folder, place, clock, |_| {}).await.0
+    }
+
     /// A connection from outside.
     pub(crate) async fn connect(&self) -> DatabaseConnection {
         let url = match &self.place {
