@@ -20,6 +20,7 @@ mod m0006_beats;
 mod m0007_order;
 mod m0008_controls;
 mod m0010_stored_answers;
+mod m0011_upkeep;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_order::Migration),
             Box::new(m0008_controls::Migration),
             Box::new(m0010_stored_answers::Migration),
+            Box::new(m0011_upkeep::Migration),
         ]
     }
 }
