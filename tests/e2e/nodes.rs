@@ -12,6 +12,7 @@ use crate::support::{
     desk::Desk,
     eventually::eventually,
     figures::{is_set, variable},
+    http::Client,
     sink::Sink,
 };
 
@@ -47,6 +48,84 @@ pub(crate) fn node(database: &str, sink: &Sink, roles: &str) -> Desk {
         .set("transports.relay.tls", "none")
         .set("streams.transactional.transport", "relay")
         .set("log.filter", "warn,posthaste_api::server=info")
+}
+
+/// How many sessions of this database listen for hints.
+fn listeners(database: &str) -> usize {
+    let count = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    let told = Command::new("psql")
+        .args([database, "-q", "-A", "-t", "-c", count])
+        .output()
+        .expect("psql comes with the server");
+    let told = String::from_utf8(told.stdout).expect("a number");
+    told.trim().parse().expect("a number")
+}
+
+/// An API and a worker that polls this often, on one database.
+fn api_and_worker(database: &str, sink: &Sink, poll: &str, hints: &str) -> [Desk; 2] {
+    ["api", "worker"].map(|roles| {
+        node(database, sink, roles)
+            .set("queue.poll", poll)
+            .set("database.hints", hints)
+    })
+}
+
+/// Submits one mail after the other, and gives the longest wait until the next has arrived.
+fn longest_wait(client: &Client, sink: &Sink, mails: usize) -> Duration {
+    let wait = |number: usize| {
+        let to = format!("user{number}@example.com");
+        let body = json!({"from": "app@example.com", "to": to, "subject": "hi", "text": "x"});
+        let submitted = Instant::now();
+        client.post("/emails", &body).expect(200);
+        eventually("the mail arrives", 20 * SECOND, || {
+            let history = sink.history();
+            history
+                .iter()
+                .any(|taken| taken.recipient == to)
+                .then_some(())
+        });
+        submitted.elapsed()
+    };
+    (0..mails).map(wait).max().expect("at least one")
+}
+
+/// I37. A worker that looks once a minute begins at once what another node accepts, also after it has lost the connection
+/// on which it listens.
+#[test]
+fn a_worker_elsewhere_begins_at_once_what_a_node_accepts() {
+    let (Some(sink), Some(database)) = (Sink::start(), new_database()) else {
+        return;
+    };
+    let [api, worker] = api_and_worker(&database, &sink, "60 s", "true");
+    let (api, _worker) = (api.start(), worker.launch());
+    let client = api.client().with_key("re_ph_dev");
+    let listens = || (listeners(&database) == 1).then_some(());
+    eventually("the worker listens", 20 * SECOND, listens);
+    let longest = longest_wait(&client, &sink, 10);
+    assert!(longest < SECOND, "{longest:?}");
+    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+         WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    let ended = Command::new("psql")
+        .args([&database, "-q", "-c", end])
+        .output();
+    assert!(ended.expect("psql comes with the server").status.success());
+    eventually("the worker listens again", 20 * SECOND, listens);
+    let longest = longest_wait(&client, &sink, 5);
+    assert!(longest < SECOND, "{longest:?}");
+}
+
+/// I37. Without hints the poll finds everything.
+#[test]
+fn without_hints_the_poll_finds_what_another_node_accepts() {
+    let (Some(sink), Some(database)) = (Sink::start(), new_database()) else {
+        return;
+    };
+    let [api, worker] = api_and_worker(&database, &sink, "300 ms", "false");
+    let (api, _worker) = (api.start(), worker.launch());
+    let client = api.client().with_key("re_ph_dev");
+    longest_wait(&client, &sink, 3);
+    assert_eq!(listeners(&database), 0);
 }
 
 /// P2, P4. What one node accepts another sends. A node that is killed in the middle loses nothing: its jobs run again on

@@ -289,6 +289,8 @@ async fn open_store(
         idempotency_keys: settings.clean_up.idempotency_keys,
         sealing_key,
         disk_floor: database.disk_floor,
+        hints: database.hints,
+        old_snapshot: database.old_snapshot,
     };
     let (store, opened) = Store::open::<Migrator>(config, Arc::clone(clock), migrate).await?;
     if opened.migrations > 0 {

@@ -18,6 +18,6 @@ pub use posthaste_store::{Migrate, OpenError};
 pub use crate::{
     compose::{ComposeError, Composed, compose, migrate},
     outbox::{Outbox, OutboxError},
-    readiness::{Check, Readiness},
+    readiness::{Check, Readiness, Weight},
     settings::Settings,
 };

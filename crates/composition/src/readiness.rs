@@ -18,12 +18,39 @@ const STARTED: u8 = 1;
 const STOPPING: u8 = 2;
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Check {
     /// What.
     pub name: &'static str,
     /// Whether it is as it should be.
     pub ok: bool,
+    /// What follows if it is not.
+    pub weight: Weight,
+}
+
+/// How much a check counts for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Weight {
+    /// Without it the node is not ready.
+    Decides,
+    /// People should know; the node is ready all the same. So much was measured, in seconds.
+    Tells(f64),
+}
+
+impl Check {
+    const fn deciding(name: &'static str, ok: bool) -> Self {
+        Self {
+            name,
+            ok,
+            weight: Weight::Decides,
+        }
+    }
+
+    /// Whether the node is unready because of it.
+    #[must_use]
+    pub fn forbids(&self) -> bool {
+        !self.ok && self.weight == Weight::Decides
+    }
 }
 
 /// The state that `/readyz` tells.
@@ -61,27 +88,25 @@ impl Readiness {
         let answer = tokio::time::timeout(PATIENCE, self.health.ping()).await;
         // Read last: a stop that begins while the database answers is seen.
         let phase = self.phase.load(Ordering::Acquire);
-        vec![
-            Check {
-                name: "started",
-                ok: phase != STARTING,
-            },
-            Check {
-                name: "not_stopping",
-                ok: phase != STOPPING,
-            },
-            Check {
-                name: "database",
-                ok: matches!(answer, Ok(Ok(()))),
-            },
-        ]
+        let mut checks = vec![
+            Check::deciding("started", phase != STARTING),
+            Check::deciding("not_stopping", phase != STOPPING),
+            Check::deciding("database", matches!(answer, Ok(Ok(())))),
+        ];
+        let told = self.health.findings().into_iter().map(|finding| Check {
+            name: finding.name,
+            ok: finding.sound,
+            weight: Weight::Tells(finding.seconds),
+        });
+        checks.extend(told);
+        checks
     }
 }
 
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use posthaste_domain::stores::StoreError;
+    use posthaste_domain::stores::{Finding, StoreError};
 
     use super::*;
 
@@ -101,12 +126,20 @@ mod tests {
                 Self::Hangs => std::future::pending().await,
             }
         }
+
+        fn findings(&self) -> Vec<Finding> {
+            vec![Finding {
+                name: "clock_skew",
+                sound: false,
+                seconds: -300.0,
+            }]
+        }
     }
 
     async fn failed(readiness: &Readiness) -> Vec<&'static str> {
         let checks = readiness.checks().await.into_iter();
         checks
-            .filter(|check| !check.ok)
+            .filter(Check::forbids)
             .map(|check| check.name)
             .collect()
     }
@@ -119,6 +152,18 @@ mod tests {
         assert!(failed(&readiness).await.is_empty());
         readiness.stopping();
         assert_eq!(failed(&readiness).await, ["not_stopping"]);
+    }
+
+    /// I21. A clock that is wrong takes no node out of service.
+    #[tokio::test]
+    async fn what_is_only_told_makes_no_node_unready() {
+        let readiness = Readiness::starting(Arc::new(Database::Answers));
+        readiness.started();
+        let checks = readiness.checks().await;
+        assert!(!checks.iter().any(Check::forbids));
+        let skew = checks.iter().find(|check| check.name == "clock_skew");
+        let told = skew.map(|check| (check.ok, check.weight));
+        assert_eq!(told, Some((false, Weight::Tells(-300.0))));
     }
 
     #[tokio::test]

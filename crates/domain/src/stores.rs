@@ -26,7 +26,7 @@ pub use self::{
         StoredMessage,
     },
     sessions::{NewSession, NewTokens, Rotated, Rotation, SessionStore},
-    upkeep::{Housekeeping, StoreHealth, TemplateVersions},
+    upkeep::{Finding, Housekeeping, StoreHealth, TemplateVersions},
 };
 
 /// Why the store did not answer.

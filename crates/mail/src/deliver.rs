@@ -115,12 +115,16 @@ impl Deliver {
         outgoing: OutgoingMessage,
         gate: &Gate,
     ) -> Result<Delivered, DeliverError> {
-        let OutgoingMessage { message, open } = outgoing;
+        let OutgoingMessage {
+            message,
+            open,
+            expires_at,
+        } = outgoing;
         let unknown = || DeliverError::UnknownStream(message.stream.clone());
         let policy = self.streams.get(&message.stream).ok_or_else(unknown)?;
         let transport = self.transports.get(&message.stream).ok_or_else(unknown)?;
         let started_at = self.clock.now();
-        if open.is_empty() || message.expires_at <= started_at {
+        if open.is_empty() || expires_at <= started_at {
             let results = open.iter().map(expired).collect();
             let report = DeliveryReport {
                 message: message.id,
@@ -158,7 +162,7 @@ impl Deliver {
         }
         let run = Run {
             policy,
-            expires_at: message.expires_at,
+            expires_at,
             transport: transport.name(),
             started_at,
             began,

@@ -118,7 +118,17 @@ impl Handover {
     /// Says that work of `lane` was committed without a reservation: the worker claims it soon, and nothing is handed
     /// over before it.
     pub fn work_waits(&self, lane: &Lane) {
-        self.claimed(lane, Found::Work);
+        if self.lanes.contains_key(lane) {
+            self.claimed(lane, Found::Work);
+            self.waiting.notify_one();
+        }
+    }
+
+    /// Says that work of any lane may have been committed by somebody else.
+    pub fn work_may_wait(&self) {
+        for lane in self.lanes.keys() {
+            self.claimed(lane, Found::Work);
+        }
         self.waiting.notify_one();
     }
 

@@ -130,7 +130,7 @@ impl Beating {
     async fn beat(&self, connection: &mut Option<DatabaseConnection>) -> Result<Beat, DbErr> {
         let open = match connection.take() {
             Some(open) => open,
-            None => self.postgres.beating(PATIENCE).await?,
+            None => self.postgres.single(PATIENCE).await?,
         };
         let known = self.controls.version();
         let raise = statement(

@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,11 +18,14 @@ use posthaste_queue::{BootId, Controls, Handover};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
 use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait};
 use secrecy::SecretString;
+use tokio::task::JoinSet;
 
 pub(crate) use self::{connector::Connector, postgres::Postgres, sqlite::Sqlite};
 use crate::{
     accept::InFlight,
     beat::Beats,
+    condition::{Condition, Watch},
+    hints::{Hints, Notices},
     lock::{FileLock, LockError},
     operate,
     queue::{self, book::RankBook, marks::Marks},
@@ -63,6 +66,10 @@ pub struct StoreConfig {
     pub sealing_key: SealingKey,
     /// Free space on the disk below which submits are refused, in bytes; ends of jobs are still written.
     pub disk_floor: u64,
+    /// Whether nodes on PostgreSQL tell each other of new work; without it, polls find it.
+    pub hints: bool,
+    /// For how long another session on PostgreSQL may keep old rows in place before the log warns.
+    pub old_snapshot: Duration,
 }
 
 /// What to do with steps of the schema that are not there yet.
@@ -132,10 +139,14 @@ pub struct Store {
     pub(crate) writer: Writer,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sealer: Arc<Sealer>,
-    pub(crate) handover: Arc<OnceLock<Arc<Handover>>>,
     /// Submits under idempotency keys that are on their way on this node, and how long keys are kept.
     pub(crate) in_flight: InFlight,
     pub(crate) keys_kept: Duration,
+    pub(crate) notices: Notices,
+    hints: Option<Hints>,
+    pub(crate) condition: Condition,
+    /// What runs beside the writer, until the store is closed.
+    beside: Mutex<JoinSet<()>>,
     /// The beats of this process's nodes.
     pub(crate) beats: Mutex<HashMap<BootId, Beats>>,
     /// What this process has seen of the beats of all nodes.
@@ -170,8 +181,27 @@ impl Store {
         let (version, paused) = operate::switched(&connection, connector.backend()).await?;
         controls.apply(version, paused);
         let reader = connector.readers(config.read_connections).await?;
-        let handover = Arc::new(OnceLock::new());
+        let mut beside = JoinSet::new();
+        let hints = match &connector {
+            Connector::Postgres(postgres) if config.hints => {
+                let hints = Hints::new();
+                beside.spawn(hints.clone().send(postgres.clone()));
+                Some(hints)
+            }
+            Connector::Postgres(_) | Connector::Sqlite(_) => None,
+        };
+        let notices = Notices::new(hints.clone());
         let limits = Limits::from(&config);
+        let condition = Condition::default();
+        if let Connector::Postgres(_) = &connector {
+            let watch = Watch {
+                connector: connector.clone(),
+                reader: reader.clone(),
+                clock: Arc::clone(&clock),
+                old_snapshot: config.old_snapshot,
+            };
+            beside.spawn(condition.clone().keep(watch));
+        }
         let sealer = Arc::new(Sealer::new(&config.sealing_key));
         let backend = connector.backend();
         let sweeping = Mutex::new(Observations::default());
@@ -181,7 +211,7 @@ impl Store {
             limits,
             Arc::clone(&clock),
             Arc::clone(&sealer),
-            Arc::clone(&handover),
+            notices.clone(),
             controls.clone(),
         );
         Ok((
@@ -192,9 +222,12 @@ impl Store {
                 writer,
                 clock,
                 sealer,
-                handover,
                 in_flight: InFlight::default(),
                 keys_kept: config.idempotency_keys,
+                notices,
+                hints,
+                condition,
+                beside: Mutex::new(beside),
                 beats: Mutex::default(),
                 sweeping,
                 controls,
@@ -209,15 +242,25 @@ impl Store {
         ))
     }
 
-    /// From now on, freshly accepted work may go straight to a worker of this process. Only the first call counts.
+    /// From now on, freshly accepted work may go straight to a worker of this process, and hints of other nodes reach it.
+    /// Only the first call counts.
     pub fn hand_over_to(&self, handover: Arc<Handover>) {
-        if self.handover.set(handover).is_err() {
+        if !self.notices.set_handover(Arc::clone(&handover)) {
             tracing::warn!("a second worker asked for hand-over; it claims from the table only");
+            return;
+        }
+        if let (Connector::Postgres(postgres), Some(hints)) = (&self.connector, &self.hints) {
+            let listening = hints.clone().listen(postgres.clone(), handover);
+            self.beside().spawn(listening);
         }
     }
 
     pub(crate) fn beats(&self) -> MutexGuard<'_, HashMap<BootId, Beats>> {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beside(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Beats no more for the nodes of this process, without leaving: what a partition does, for tests of it.
@@ -228,6 +271,7 @@ impl Store {
 
     /// Writes what waits, and closes. Whatever comes later is refused.
     pub async fn close(&self) {
+        self.beside().abort_all();
         // Readers go first: the last connection to close empties the log into the file, which only a writer can do.
         if let Err(error) = self.reader.close_by_ref().await {
             tracing::debug!(

@@ -8,16 +8,17 @@
 //! waits for it, and fails after `busy_timeout`; so it should be short and wait for nothing outside. It has to take the
 //! right to write at its beginning, as [`Store::begin`] does: one that began by reading may find the way to writing shut.
 
-use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use posthaste_domain::message::NewMessage;
-use posthaste_queue::{Handover, Lane, NewJob, Pushed};
+use posthaste_queue::{Lane, NewJob, Pushed};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, TransactionTrait,
 };
 
 use crate::{
     Store, accept,
+    hints::Notices,
     queue::{book::RankBook, statements::push},
     sql::statement,
     writer::{Fault, Unit},
@@ -64,15 +65,14 @@ impl From<DbErr> for EnqueueError {
 /// What became ready with the caller's commit. Dropping it costs no more than a poll.
 pub struct Enqueued {
     lanes: Vec<Lane>,
-    handover: Arc<OnceLock<Arc<Handover>>>,
+    notices: Notices,
 }
 
 impl Enqueued {
-    /// Says that the transaction was committed: the worker looks at once. Said too early, it only looks in vain.
+    /// Says that the transaction was committed: workers look at once, here and elsewhere. Said too early, they only look
+    /// in vain.
     pub fn committed(self) {
-        if let Some(handover) = self.handover.get() {
-            self.lanes.iter().for_each(|lane| handover.work_waits(lane));
-        }
+        self.notices.work_waits(&self.lanes);
     }
 }
 
@@ -155,7 +155,14 @@ impl Store {
         book: &'a mut RankBook,
     ) -> Result<Unit<'a>, DbErr> {
         let now = self.connector.now(txn, &*self.clock).await?;
-        Ok(Unit::of_caller(txn, self.backend, now, &self.sealer, book))
+        Ok(Unit::of_caller(
+            txn,
+            self.backend,
+            now,
+            &self.sealer,
+            book,
+            &self.controls,
+        ))
     }
 
     /// Ranks are given by a book that one transaction has to itself, for it may wait for another one: as many books are
@@ -173,7 +180,7 @@ impl Store {
     fn enqueued(&self, lanes: Vec<Lane>) -> Enqueued {
         Enqueued {
             lanes,
-            handover: Arc::clone(&self.handover),
+            notices: self.notices.clone(),
         }
     }
 

@@ -10,10 +10,12 @@
 
 mod accept;
 mod beat;
+mod condition;
 mod connect;
 mod convert;
 mod enqueue;
 mod entity;
+mod hints;
 mod housekeeping;
 mod lock;
 mod mail_requests;

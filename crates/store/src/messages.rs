@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use posthaste_domain::{
+    clock::Timestamp,
     delivery::{AttemptRun, BodyHash, DeliveryState, Reply},
     id::{DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
     owner::Owner,
     stores::{
-        Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoreError, StoreHealth,
+        Accepted, Finding, MessageStore, OpenDelivery, OutgoingMessage, StoreError, StoreHealth,
         StoredAttempt, StoredDelivery, StoredMessage,
     },
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
+};
 
 use crate::{
     Store,
@@ -127,7 +131,12 @@ impl MessageStore for Store {
                 });
             }
         }
-        Ok(Some(OutgoingMessage { message, open }))
+        let expires_at = self.expiry(&message).await?;
+        Ok(Some(OutgoingMessage {
+            message,
+            open,
+            expires_at,
+        }))
     }
 }
 
@@ -139,6 +148,10 @@ impl StoreHealth for Store {
             .await
             .map_err(read_failed)?;
         Ok(())
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.condition.findings()
     }
 }
 
@@ -160,6 +173,31 @@ impl Store {
         let rows = self.delivery_rows(id).await?;
         let message = convert::message::message(row, body, &rows, &self.sealer)?;
         Ok(Some((message, rows)))
+    }
+
+    /// When the message expires by this node's clock. On PostgreSQL its job says when by the database's.
+    async fn expiry(&self, message: &NewMessage) -> Result<Timestamp, StoreError> {
+        if self.backend != DbBackend::Postgres {
+            return Ok(message.expires_at);
+        }
+        let asked = "SELECT expires_at - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
+             FROM jobs WHERE id = ? AND expires_at IS NOT NULL";
+        let asked = statement(self.backend, asked, [message.id.as_uuid().into()]);
+        let row = self
+            .reader
+            .query_one_raw(asked)
+            .await
+            .map_err(read_failed)?;
+        let Some(row) = row else {
+            // Stored by a release that did not say, or ended meanwhile.
+            return Ok(message.expires_at);
+        };
+        let left: i64 = row.try_get_by_index(0).map_err(read_failed)?;
+        let expires_at = self
+            .clock
+            .now()
+            .checked_add_signed(TimeDelta::microseconds(left));
+        Ok(expires_at.unwrap_or(message.expires_at))
     }
 
     async fn delivery_rows(&self, id: MessageId) -> Result<Vec<deliveries::Model>, StoreError> {

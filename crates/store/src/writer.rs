@@ -14,11 +14,7 @@ mod batch;
 mod checkpoint;
 mod failure;
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use posthaste_domain::{
@@ -37,6 +33,7 @@ pub(crate) use self::failure::{Failure, Fault};
 use crate::{
     accept::{Accept, stale},
     connect::{Connector, StoreConfig},
+    hints::Notices,
     queue::book::RankBook,
     seal::Sealer,
     settle::Settle,
@@ -97,6 +94,7 @@ impl<'a> Unit<'a> {
         now: Timestamp,
         sealer: &'a Sealer,
         book: &'a mut RankBook,
+        controls: &'a Controls,
     ) -> Self {
         Self {
             txn,
@@ -104,6 +102,7 @@ impl<'a> Unit<'a> {
             now,
             sealer,
             book,
+            controls,
             handover: None,
             handed: Vec::new(),
             given: Vec::new(),
@@ -226,14 +225,14 @@ impl Writer {
         limits: Limits,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
-        handover: Arc<OnceLock<Arc<Handover>>>,
+        notices: Notices,
         controls: Controls,
     ) -> Self {
         let (urgent, urgent_commands) = mpsc::channel(URGENT_CAPACITY);
         let (intake, intake_commands) = mpsc::channel(limits.commands);
         let (alive, ended) = watch::channel(());
         let mut batcher = Batcher::new(
-            connector, connection, limits, clock, sealer, handover, controls,
+            connector, connection, limits, clock, sealer, notices, controls,
         );
         let mut task = JoinSet::new();
         task.spawn(async move {

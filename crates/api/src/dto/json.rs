@@ -244,6 +244,7 @@ mod tests {
         );
     }
 
+    /// I40.
     #[test]
     fn a_null_character_is_named_in_values_and_names() {
         assert_eq!(pointers(r#"{"a":"x\u0000","b\u0000":1}"#).len(), 2);

@@ -6,7 +6,7 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse, Response},
 };
-use posthaste_composition::Check;
+use posthaste_composition::{Check, Weight};
 use serde_json::{Value, json};
 
 use crate::{error::ApiError, state::AppState};
@@ -19,7 +19,8 @@ pub async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Whether requests should come here; `?verbose` lists what was looked at, without hosts or causes.
+/// Whether requests should come here; `?verbose` lists what was looked at, without hosts or causes, and what was measured of
+/// a database that nodes share.
 ///
 /// # Errors
 /// `service_unavailable` while the process starts or drains, or its store does not answer.
@@ -34,7 +35,7 @@ pub async fn ready(
             .any(|pair| pair == "verbose" || pair.starts_with("verbose="))
     });
     let listed = verbose.then(|| list(&checks));
-    if checks.iter().all(|check| check.ok) {
+    if !checks.iter().any(Check::forbids) {
         let mut answer = json!({ "status": "ready" });
         if let Some(listed) = listed {
             answer["checks"] = listed;
@@ -49,8 +50,12 @@ pub async fn ready(
 }
 
 fn list(checks: &[Check]) -> Value {
-    checks
-        .iter()
-        .map(|check| json!({ "name": check.name, "ok": check.ok }))
-        .collect()
+    let told = |check: &Check| match check.weight {
+        Weight::Decides => json!({ "name": check.name, "ok": check.ok }),
+        Weight::Tells(seconds) => {
+            let seconds = (seconds * 1000.0).round() / 1000.0;
+            json!({ "name": check.name, "ok": check.ok, "seconds": seconds })
+        }
+    };
+    checks.iter().map(told).collect()
 }

@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz`, `/healthz`.
 
 use axum::{body::Body, http::Request};
-use posthaste_domain::stores::StoreError;
+use posthaste_domain::stores::{Finding, StoreError};
 use serde_json::json;
 
 use crate::desk::Desk;
@@ -10,6 +10,7 @@ use crate::desk::Desk;
 fn pinging(answer: fn() -> Result<(), StoreError>) -> Desk {
     let mut desk = Desk::new();
     desk.health.expect_ping().returning(answer);
+    desk.health.expect_findings().return_const(Vec::new());
     desk
 }
 
@@ -62,6 +63,26 @@ async fn a_store_that_fails_makes_a_process_unready_without_telling_why() {
         ])
     );
     assert!(!reply.body.contains("canary"));
+}
+
+/// I21.
+#[tokio::test]
+async fn what_was_measured_is_listed_and_decides_nothing() {
+    let mut desk = Desk::new();
+    desk.health.expect_ping().returning(|| Ok(()));
+    let skew = Finding {
+        name: "clock_skew",
+        sound: false,
+        seconds: -300.000_49,
+    };
+    desk.health.expect_findings().return_const(vec![skew]);
+    let (api, readiness) = desk.api_and_readiness();
+    readiness.started();
+    let reply = api.get("/readyz?verbose").await.expect(200);
+    assert_eq!(
+        reply.json()["checks"][3],
+        json!({ "name": "clock_skew", "ok": false, "seconds": -300.0 })
+    );
 }
 
 #[tokio::test]

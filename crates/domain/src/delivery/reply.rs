@@ -164,6 +164,7 @@ mod tests {
         check("+5.1.1", false);
     }
 
+    /// I40. A NUL, which PostgreSQL takes in no text, is a blank like every other control character.
     #[test]
     fn a_reply_text_is_one_clean_short_line() {
         let reply = Reply::new(

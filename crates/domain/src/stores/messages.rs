@@ -80,6 +80,9 @@ pub struct OutgoingMessage {
     pub message: NewMessage,
     /// To whom; empty when nothing is left to do.
     pub open: Vec<OpenDelivery>,
+    /// When it is given up, by the clock of this node. Where nodes share a database, the time left is counted by the
+    /// database's clock: what the clock of the node said that accepted the message does not count.
+    pub expires_at: Timestamp,
 }
 
 /// A delivery that has not ended.

@@ -42,6 +42,17 @@ pub trait Housekeeping: Debug + Send + Sync + 'static {
     async fn prune_nodes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
+/// Something measured of the database that people should know of. Nothing is done because of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Finding {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub sound: bool,
+    /// How much of it.
+    pub seconds: f64,
+}
+
 /// Whether the store can be used right now.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
@@ -51,4 +62,7 @@ pub trait StoreHealth: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] if there is none.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What was last measured of the database; it is not asked now.
+    fn findings(&self) -> Vec<Finding>;
 }

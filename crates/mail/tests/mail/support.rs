@@ -127,6 +127,7 @@ pub(crate) fn outgoing(message: NewMessage, tries: u32) -> OutgoingMessage {
     });
     OutgoingMessage {
         open: open.collect(),
+        expires_at: message.expires_at,
         message,
     }
 }

@@ -50,13 +50,17 @@ impl Postgres {
         Database::connect(self.options(connections.max(1), PATIENCE)).await
     }
 
-    /// The connection of the beats, which gives up before a beat would be late.
-    pub(crate) async fn beating(&self, patience: Duration) -> Result<DatabaseConnection, DbErr> {
+    /// A connection for one purpose, had within `patience`: a beat must not be late.
+    pub(crate) async fn single(&self, patience: Duration) -> Result<DatabaseConnection, DbErr> {
         Database::connect(self.options(1, patience)).await
     }
 
+    pub(crate) fn url(&self) -> &str {
+        self.url.expose_secret()
+    }
+
     fn options(&self, connections: u32, patience: Duration) -> ConnectOptions {
-        let mut options = ConnectOptions::new(self.url.expose_secret());
+        let mut options = ConnectOptions::new(self.url());
         options
             .max_connections(connections)
             .min_connections(0)

@@ -1,12 +1,12 @@
 //! The writing task: gathers a batch, commits it, answers.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use posthaste_domain::clock::Clock;
-use posthaste_queue::{Controls, Handover, Settlement, Verdict};
+use posthaste_queue::{Controls, Settlement, Verdict};
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     accept::AcceptGroup,
     connect::Connector,
+    hints::Notices,
     queue::{book::RankBook, statements::end_leases},
     seal::Sealer,
     settle::SettleGroup,
@@ -36,7 +37,7 @@ pub(super) struct Batcher {
     limits: Limits,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
-    handover: Arc<OnceLock<Arc<Handover>>>,
+    notices: Notices,
     controls: Controls,
     disk: Disk,
     book: RankBook,
@@ -70,7 +71,7 @@ impl Batcher {
         limits: Limits,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
-        handover: Arc<OnceLock<Arc<Handover>>>,
+        notices: Notices,
         controls: Controls,
     ) -> Self {
         let checkpointer = match &connector {
@@ -90,7 +91,7 @@ impl Batcher {
             limits,
             clock,
             sealer,
-            handover,
+            notices,
             controls,
             disk,
             book: RankBook::default(),
@@ -234,7 +235,7 @@ impl Batcher {
                 return Err(Aborted::Broken(self.broken(not_written(error)).await));
             }
         };
-        let handover = self.handover.get();
+        let handover = self.notices.handover();
         let mut unit = Unit {
             txn: &txn,
             backend: self.connector.backend(),
@@ -292,9 +293,7 @@ impl Batcher {
                 tracing::debug!(job.id = %job.meta.id, "handed over while stopping");
             }
         }
-        if let Some(handover) = self.handover.get() {
-            waiting.iter().for_each(|lane| handover.work_waits(lane));
-        }
+        self.notices.work_waits(&waiting);
         Ok(())
     }
 

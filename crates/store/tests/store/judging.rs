@@ -11,53 +11,20 @@ use posthaste_queue::{
     BootId, ClaimRequest, ClaimedJob, JobId, LaneDemand, NewJob, Pulse, Queue, Settled, Settlement,
     SharedLimits, Swept, Verdict,
 };
-use posthaste_store::{DatabasePlace, Migrate, Store};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
-use secrecy::ExposeSecret;
-use tempfile::TempDir;
+use posthaste_store::{Migrate, Store};
+use sea_orm::ConnectionTrait;
 use tokio::{
     task::JoinSet,
     time::{Instant, interval},
 };
 use uuid::Uuid;
 
-use crate::support::{config, message, new_database, server};
+use crate::{
+    support::{config, message},
+    town::Town,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A database for several nodes.
-struct Town {
-    place: DatabasePlace,
-    _folder: TempDir,
-}
-
-impl Town {
-    /// None without a server: the test is skipped then.
-    async fn new() -> Option<Self> {
-        let place = new_database(&server()?).await;
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        Some(Self {
-            place,
-            _folder: folder,
-        })
-    }
-
-    async fn node(&self) -> Arc<Store> {
-        let mut config = config(self._folder.path());
-        config.database = self.place.clone();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let opened = Store::open::<Migrator>(config, clock, Migrate::Apply).await;
-        Arc::new(opened.expect("the database opens").0)
-    }
-
-    async fn outside(&self) -> DatabaseConnection {
-        let DatabasePlace::Postgres(url) = &self.place else {
-            unreachable!("a town is on a server");
-        };
-        let connected = Database::connect(url.expose_secret()).await;
-        connected.expect("the server answers")
-    }
-}
 
 fn jobs(count: u128) -> Vec<NewJob> {
     let job = |number| NewJob {
@@ -218,7 +185,7 @@ async fn nodes_that_start_at_once_migrate_one_behind_the_other() {
         return;
     };
     let open = async || {
-        let mut config = config(town._folder.path());
+        let mut config = config(town.folder.path());
         config.database = town.place.clone();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = Store::open::<Migrator>(config, clock, Migrate::Apply).await;

@@ -2,10 +2,12 @@
 
 mod accepting;
 mod accounts;
+mod apart;
 mod contract;
 mod durability;
 mod enqueuing;
 mod file;
+mod hinting;
 mod housekeeping;
 mod idempotency;
 mod judging;
@@ -14,4 +16,5 @@ mod operating;
 mod sessions;
 mod settling;
 mod support;
+mod town;
 mod writer;

@@ -238,6 +238,8 @@ pub(crate) fn config(folder: &Path) -> StoreConfig {
         idempotency_keys: Duration::from_secs(86_400),
         sealing_key: "5e".repeat(32).parse().expect("a key"),
         disk_floor: 0,
+        hints: true,
+        old_snapshot: Duration::from_secs(300),
     }
 }
 

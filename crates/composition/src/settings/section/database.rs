@@ -43,6 +43,8 @@ pub struct Database {
     pub batch: usize,
     pub checkpoint_above: u64,
     pub disk_floor: u64,
+    pub hints: bool,
+    pub old_snapshot: Duration,
 }
 
 impl Database {
@@ -70,6 +72,8 @@ impl Database {
             }),
             checkpoint_above: table.size("checkpoint_above"),
             disk_floor: table.size("disk_floor"),
+            hints: table.flag("hints"),
+            old_snapshot: table.positive_duration("old_snapshot"),
         };
         table.finish();
         database
