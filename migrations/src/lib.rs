@@ -21,6 +21,7 @@ mod m0007_order;
 mod m0008_controls;
 mod m0010_stored_answers;
 mod m0011_upkeep;
+mod m0012_weeks;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_controls::Migration),
             Box::new(m0010_stored_answers::Migration),
             Box::new(m0011_upkeep::Migration),
+            Box::new(m0012_weeks::Migration),
         ]
     }
 }

@@ -315,6 +315,15 @@ fn production_wants_a_key_of_ones_own_where_it_answers_requests() {
 }
 
 #[test]
+fn what_a_message_says_is_not_kept_longer_than_the_message() {
+    let place = Place::new(&[("POSTHASTE__RETENTION__BODIES", "91 days")]);
+    check(
+        &place,
+        &["error[E0308]: retention.bodies must not be longer than retention.messages"],
+    );
+}
+
+#[test]
 fn zero_is_refused_where_nothing_would_work_with_it() {
     let durations = [
         "http.request_timeout",
@@ -326,6 +335,7 @@ fn zero_is_refused_where_nothing_would_work_with_it() {
         "queue.job_deadline",
         "streams.transactional.expiry",
         "scheduler.clean_up",
+        "database.old_snapshot",
         "shutdown.finish",
         "shutdown.budget",
         "smtp.connect_timeout",
@@ -446,6 +456,7 @@ fn nothing_is_concluded_from_a_value_that_could_not_be_read() {
         "`accounts.refresh_expiry`",
     );
     alone("HTTP__IN_FLIGHT_LIMIT", "much", "`http.in_flight_limit`");
+    alone("RETENTION__MESSAGES", "long", "`retention.messages`");
     alone("SHUTDOWN__BUDGET", "soon", "`shutdown.budget`");
     alone("STREAMS__OTP__RETRY", "often", "`streams.otp.retry`");
     check(

@@ -26,7 +26,7 @@ pub use self::{
         StoredMessage,
     },
     sessions::{NewSession, NewTokens, Rotated, Rotation, SessionStore},
-    upkeep::{Finding, Housekeeping, StoreHealth, TemplateVersions},
+    upkeep::{Arranged, Finding, Housekeeping, StoreHealth, TemplateVersions},
 };
 
 /// Why the store did not answer.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use posthaste_domain::clock::Clock;
+use posthaste_domain::clock::{Clock, Timestamp};
 use posthaste_queue::{BootId, Controls, Handover};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
 use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait};
@@ -26,6 +26,7 @@ use crate::{
     beat::Beats,
     condition::{Condition, Watch},
     hints::{Hints, Notices},
+    history::weeks::{self, Keep},
     lock::{FileLock, LockError},
     operate,
     queue::{self, book::RankBook, marks::Marks},
@@ -173,6 +174,9 @@ impl Store {
         let (connector, lock) = prepared(&config)?;
         let connection = connector.writer().await?;
         let migrations = migrated::<M>(&connector, &connection, migrate).await?;
+        if let (Connector::Postgres(postgres), 1..) = (&connector, migrations) {
+            prepare_history(postgres, clock.now()).await;
+        }
         let recovered = match &lock {
             Some(_) => queue::statements::recover_orphans(&connection, &*clock).await?,
             None => 0,
@@ -294,6 +298,21 @@ impl fmt::Debug for Store {
         f.debug_struct("Store")
             .field("writer", &self.writer)
             .finish_non_exhaustive()
+    }
+}
+
+/// Makes room for the history of the next weeks in a new schema; later the clean-up does. What has no week of its own is
+/// stored all the same.
+async fn prepare_history(postgres: &Postgres, now: Timestamp) {
+    let everything = Keep {
+        bodies: Timestamp::MIN_UTC,
+        messages: Timestamp::MIN_UTC,
+    };
+    if let Err(error) = weeks::arrange(postgres, now, &everything).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "no room was made for the history of the next weeks"
+        );
     }
 }
 

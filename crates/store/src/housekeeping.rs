@@ -3,13 +3,19 @@
 use async_trait::async_trait;
 use posthaste_domain::{
     clock::Timestamp,
-    stores::{Housekeeping, StoreError},
+    stores::{Arranged, Housekeeping, StoreError},
 };
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::{
     Store,
+    connect::Connector,
     convert::micros,
+    history::{
+        PruneHistory,
+        weeks::{self, Keep},
+    },
+    messages::read_failed,
     sql::Words,
     writer::{AsyncWork, Unit},
 };
@@ -64,6 +70,34 @@ impl Housekeeping for Store {
                 limit,
             })
             .await?)
+    }
+
+    async fn prune_bodies(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let bodies = PruneHistory::bodies(before, limit);
+        Ok(self.writer.write(bodies).await?)
+    }
+
+    async fn prune_messages(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let messages = PruneHistory::messages(before, limit);
+        Ok(self.writer.write(messages).await?)
+    }
+
+    async fn arrange_history(
+        &self,
+        now: Timestamp,
+        bodies_before: Timestamp,
+        messages_before: Timestamp,
+    ) -> Result<Arranged, StoreError> {
+        let Connector::Postgres(postgres) = &self.connector else {
+            return Ok(Arranged::default());
+        };
+        let keep = Keep {
+            bodies: bodies_before,
+            messages: messages_before,
+        };
+        weeks::arrange(postgres, now, &keep)
+            .await
+            .map_err(read_failed)
     }
 }
 

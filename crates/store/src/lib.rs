@@ -16,6 +16,7 @@ mod convert;
 mod enqueue;
 mod entity;
 mod hints;
+mod history;
 mod housekeeping;
 mod lock;
 mod mail_requests;

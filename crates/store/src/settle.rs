@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use posthaste_domain::{
     clock::later,
     delivery::{AttemptRun, DeliveryReport, DeliveryResult, Reply},
+    id::MessageId,
 };
 use posthaste_queue::{Settled, Settlement};
 use sea_orm::{ConnectionTrait, DbErr, Set, Value};
@@ -20,7 +21,7 @@ use crate::{
     writer::{Failure, Unit, Write},
 };
 
-/// Deliveries of one `UPDATE`: five values each, of the 32,766 that SQLite binds.
+/// Deliveries of one `UPDATE`: six values each, of the 32,766 that SQLite binds.
 const DELIVERIES: usize = 5000;
 
 type Batch = Arc<[Settlement<DeliveryReport>]>;
@@ -128,7 +129,7 @@ async fn write_effects(
                 report
                     .results
                     .iter()
-                    .map(|result| (result, report.run.is_some())),
+                    .map(|result| (report.message, result, report.run.is_some())),
             );
         }
         if let Some(run) = &report.run {
@@ -150,24 +151,25 @@ async fn write_effects(
 
 async fn update_deliveries(
     unit: &Unit<'_>,
-    outcomes: &[(&DeliveryResult, bool)],
+    outcomes: &[(MessageId, &DeliveryResult, bool)],
 ) -> Result<(), DbErr> {
-    let mut values: Vec<Value> = Vec::with_capacity(outcomes.len() * 4 + 1);
-    for (result, tried) in outcomes {
+    let mut values: Vec<Value> = Vec::with_capacity(outcomes.len() * 5 + 1);
+    for (message, result, tried) in outcomes {
         let next = result
             .next_attempt
             .map(|after| micros(later(unit.now, after)));
         values.push(result.delivery.as_uuid().into());
+        values.push(message.as_uuid().into());
         values.push(result.state.word().into());
         values.push(i32::from(*tried && result.reply.is_some()).into());
         values.push(next.into());
     }
     values.push(micros(unit.now).into());
     let sql = format!(
-        "WITH v (id, state, tries, next) AS (VALUES {}) \
+        "WITH v (id, message_id, state, tries, next) AS (VALUES {}) \
          UPDATE deliveries SET state = v.state, tries = deliveries.tries + v.tries, next_attempt_at = v.next, \
-         updated_at = ? FROM v WHERE deliveries.id = v.id",
-        rows(outcomes.len(), 4)
+         updated_at = ? FROM v WHERE deliveries.id = v.id AND deliveries.message_id = v.message_id",
+        rows(outcomes.len(), 5)
     );
     unit.txn.execute_raw(unit.statement(&sql, values)).await?;
     Ok(())

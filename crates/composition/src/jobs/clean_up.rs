@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use posthaste_domain::{
     clock::{Clock, Timestamp},
-    stores::{Housekeeping, StoreError},
+    stores::{Arranged, Housekeeping, StoreError},
 };
 use posthaste_host::Stop;
 use posthaste_scheduler::{RecurringTask, TaskError};
@@ -17,7 +17,7 @@ use crate::settings;
 /// How long a request for an account mail counts: the window of its limit.
 const MAIL_REQUESTS: Duration = Duration::from_secs(3600);
 
-/// The recurring clean-up of tokens, idempotency keys and nodes.
+/// The recurring clean-up of tokens, idempotency keys, nodes and history.
 #[derive(Debug)]
 pub struct CleanUp {
     store: Arc<dyn Housekeeping>,
@@ -38,6 +38,32 @@ impl CleanUp {
             clock,
             settings,
         }
+    }
+
+    /// What messages say, then the messages.
+    async fn clean_history(&self, stop: &Stop) -> Result<(), StoreError> {
+        let (limit, store) = (self.settings.batch, &self.store);
+        let bodies = self.before(self.settings.bodies);
+        let messages = self.before(self.settings.messages);
+        let arranged = store
+            .arrange_history(self.clock.now(), bodies, messages)
+            .await?;
+        if arranged != Arranged::default() {
+            info!(
+                made = arranged.made,
+                dropped = arranged.dropped,
+                "arranged the weeks of history"
+            );
+        }
+        removed(
+            "bodies",
+            in_steps(limit, stop, || store.prune_bodies(bodies, limit)).await?,
+        );
+        removed(
+            "messages",
+            in_steps(limit, stop, || store.prune_messages(messages, limit)).await?,
+        );
+        Ok(())
     }
 
     fn before(&self, kept: Duration) -> Timestamp {
@@ -77,6 +103,7 @@ impl RecurringTask for CleanUp {
             "nodes",
             in_steps(limit, &stop, || store.prune_nodes(before, limit)).await?,
         );
+        self.clean_history(&stop).await?;
         Ok(())
     }
 }

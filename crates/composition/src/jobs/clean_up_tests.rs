@@ -26,6 +26,8 @@ fn settings() -> settings::CleanUp {
         idempotency_keys: 24 * HOUR,
         tokens: Duration::ZERO,
         nodes: 7 * 24 * HOUR,
+        bodies: 30 * 24 * HOUR,
+        messages: 90 * 24 * HOUR,
     }
 }
 
@@ -70,6 +72,11 @@ fn otherwise_clean(store: &mut MockHousekeeping) {
         .expect_prune_idempotency_keys()
         .returning(|_, _| Ok(0));
     store.expect_prune_nodes().returning(|_, _| Ok(0));
+    store
+        .expect_arrange_history()
+        .returning(|_, _, _| Ok(Arranged::default()));
+    store.expect_prune_bodies().returning(|_, _| Ok(0));
+    store.expect_prune_messages().returning(|_, _| Ok(0));
 }
 
 /// The clean-up comes every hour for a hundred hours, though the database fails every seventh time; it says what it
@@ -172,6 +179,23 @@ async fn each_kind_of_row_is_kept_for_its_own_time() {
         .expect_prune_nodes()
         .withf(expected(7 * 24 * HOUR))
         .returning(|_, _| Ok(0));
+    store
+        .expect_prune_bodies()
+        .withf(expected(30 * 24 * HOUR))
+        .times(1)
+        .returning(|_, _| Ok(0));
+    store
+        .expect_prune_messages()
+        .withf(expected(90 * 24 * HOUR))
+        .times(1)
+        .returning(|_, _| Ok(0));
+    store
+        .expect_arrange_history()
+        .withf(move |at, bodies, messages| {
+            (*at, *bodies, *messages) == (now, now - 30 * 24 * HOUR, now - 90 * 24 * HOUR)
+        })
+        .times(1)
+        .returning(|_, _, _| Ok(Arranged::default()));
     let clock = Arc::new(posthaste_domain::clock::ManualClock::at(now));
     let clean_up = CleanUp::new(Arc::new(store), clock, settings());
     clean_up.run(Stop::new()).await.unwrap();

@@ -49,6 +49,13 @@ impl Settings {
                 "shutdown.finish must be shorter than shutdown.budget",
             ));
         }
+        if self.clean_up.bodies > self.clean_up.messages && notes.sound("retention.messages") {
+            notes.problem(Problem::new(
+                Code::Conflict,
+                "",
+                "retention.bodies must not be longer than retention.messages",
+            ));
+        }
         if self.accounts.access_expiry > self.accounts.refresh_expiry
             && notes.sound("accounts.refresh_expiry")
         {

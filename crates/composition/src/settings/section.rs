@@ -223,6 +223,8 @@ pub struct CleanUp {
     pub idempotency_keys: Duration,
     pub tokens: Duration,
     pub nodes: Duration,
+    pub bodies: Duration,
+    pub messages: Duration,
 }
 
 impl CleanUp {
@@ -235,6 +237,8 @@ impl CleanUp {
             idempotency_keys: retention.duration("idempotency_keys"),
             tokens: retention.duration("tokens"),
             nodes: retention.duration("nodes"),
+            bodies: retention.duration("bodies"),
+            messages: retention.duration("messages"),
         };
         scheduler.finish();
         retention.finish();

@@ -123,7 +123,8 @@ pub trait MessageStore: Debug + Send + Sync + 'static {
         request: &Idempotency,
     ) -> Result<Option<Answer>, StoreError>;
 
-    /// A message of this owner; another owner's is as absent as one that never was.
+    /// A message of this owner; another owner's is as absent as one that never was. Once its time is over it says nothing any
+    /// more, and later it is gone ([`super::Housekeeping`]).
     async fn message(
         &self,
         owner: &Owner,

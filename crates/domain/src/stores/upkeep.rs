@@ -40,6 +40,32 @@ pub trait Housekeeping: Debug + Send + Sync + 'static {
 
     /// Nodes that have left, and did so before `before`.
     async fn prune_nodes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// What messages say that were accepted before `before`. Messages with a job, live or dead, keep it.
+    async fn prune_bodies(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Messages that were accepted before `before`, with their bodies, deliveries and attempts; those with a job, live or
+    /// dead, stay. Counted in messages.
+    async fn prune_messages(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Where history is kept in parts: makes those of the weeks to come, and drops each part in which everything was
+    /// accepted before these instants, but for messages with a job. To be called beside the pruning, which removes what
+    /// lies in no part.
+    async fn arrange_history(
+        &self,
+        now: Timestamp,
+        bodies_before: Timestamp,
+        messages_before: Timestamp,
+    ) -> Result<Arranged, StoreError>;
+}
+
+/// What became of the parts of history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Arranged {
+    /// Weeks for which room was made.
+    pub made: u64,
+    /// Parts that were dropped.
+    pub dropped: u64,
 }
 
 /// Something measured of the database that people should know of. Nothing is done because of it.

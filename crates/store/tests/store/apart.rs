@@ -10,17 +10,13 @@ use posthaste_domain::{
     stores::{Finding, MessageStore, StoreHealth},
     template::{TemplateRef, TemplateVersionId},
 };
-use posthaste_queue::{
-    BootId, ClaimRequest, ClaimedJob, JobId, LaneDemand, NewJob, Queue, Settled, Settlement,
-    Verdict,
-};
-use posthaste_store::Store;
+use posthaste_queue::{BootId, ClaimedJob, JobId, NewJob, Queue, Settled, Settlement, Verdict};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::time::{Instant, interval};
 use uuid::Uuid;
 
 use crate::{
-    support::{Bench, message, owner},
+    support::{Bench, claim, message, owner},
     town::Town,
 };
 
@@ -60,16 +56,8 @@ fn job(number: u128, delay: Duration) -> NewJob {
         delay,
         tenant: String::new(),
         unique: None,
+        expires_in: None,
     }
-}
-
-async fn claim(node: &Store, boot: BootId) -> Vec<ClaimedJob> {
-    let lane = "a".parse().expect("a lane");
-    let request = ClaimRequest {
-        boot,
-        lanes: vec![LaneDemand { lane, limit: 9 }],
-    };
-    node.claim(request).await.expect("the queue gives jobs out")
 }
 
 fn settlement(job: ClaimedJob, verdict: Verdict) -> Settlement<DeliveryReport> {
@@ -109,7 +97,7 @@ async fn waits_are_as_long_as_they_were_told_whatever_the_clock_of_the_node_says
                 (node.promote().await.unwrap().count == 1).then_some(())
             })
             .await;
-            let mut claimed = claim(&node, boot).await;
+            let mut claimed = claim(&node, boot, "a", 9).await;
             assert_eq!(claimed.len(), 1, "{round}");
             let verdict = match round {
                 "the delay" => Verdict::Retry {
@@ -290,7 +278,7 @@ async fn a_batch_that_meets_another_in_the_opposite_order_runs_again_whole() {
     node.push(vec![job(1, Duration::ZERO), job(2, Duration::ZERO)])
         .await
         .unwrap();
-    let mut claimed = claim(&node, boot).await;
+    let mut claimed = claim(&node, boot, "a", 9).await;
     claimed.sort_by_key(|job| job.meta.id);
     let retried = claimed.pop().unwrap();
     let removed = claimed.pop().unwrap();

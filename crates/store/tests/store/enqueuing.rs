@@ -106,6 +106,7 @@ async fn a_transaction_that_is_rolled_back_or_dropped_leaves_nothing() {
         delay: Duration::ZERO,
         tenant: String::new(),
         unique: None,
+        expires_in: None,
     };
     caller.store().enqueue_in(&txn, &messages[1]).await.unwrap();
     caller.store().push_in(&txn, &[job]).await.unwrap();
@@ -158,9 +159,19 @@ async fn a_crash_before_the_commit_leaves_nothing() {
 async fn what_fails_is_taken_back_alone() {
     let caller = Caller::new().await;
     let first = caller.bench.message(&["ada@example.com"]);
-    let mut second = caller.bench.message(&["bob@example.com"]);
-    // Its last row meets one that is there.
-    second.deliveries[0].id = first.deliveries[0].id;
+    let second = caller.bench.message(&["bob@example.com"]);
+    // The last row that is written meets one that is there.
+    let in_the_way = NewJob {
+        id: job_of(&second),
+        lane: "transactional".parse().unwrap(),
+        kind: "case".into(),
+        payload: "{}".into(),
+        delay: Duration::from_secs(3600),
+        tenant: String::new(),
+        unique: None,
+        expires_in: None,
+    };
+    caller.store().push(vec![in_the_way]).await.unwrap();
     let txn = caller.begin().await;
     caller.store().enqueue_in(&txn, &first).await.unwrap();
     let refused = caller.store().enqueue_in(&txn, &second).await.unwrap_err();
@@ -187,6 +198,7 @@ async fn jobs_of_any_kind_are_enqueued_once() {
         delay: Duration::from_secs(delay),
         tenant: String::new(),
         unique: None,
+        expires_in: None,
     };
     let txn = caller.begin().await;
     let jobs = [job(1, 0), job(2, 0), job(1, 0), job(3, 60)];

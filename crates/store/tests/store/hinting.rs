@@ -19,6 +19,7 @@ fn job(lane: &str) -> NewJob {
         delay: Duration::ZERO,
         tenant: String::new(),
         unique: None,
+        expires_in: None,
     }
 }
 

@@ -17,4 +17,5 @@ mod sessions;
 mod settling;
 mod support;
 mod town;
+mod weeks;
 mod writer;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste_domain::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     delivery::{
         AttemptRun, BodyHash, Class, DeliveryReport, DeliveryResult, DeliveryState, Reply, Stage,
     },
@@ -14,7 +14,7 @@ use posthaste_queue::{BootId, Lease, Queue, Settled, Settlement, Verdict};
 
 use crate::support::{Bench, owner};
 
-fn report(bench: &Bench, message: &NewMessage, state: DeliveryState) -> DeliveryReport {
+pub(crate) fn report(now: Timestamp, message: &NewMessage, state: DeliveryState) -> DeliveryReport {
     let open = !state.is_final();
     let class = if open {
         Class::Transient
@@ -32,7 +32,7 @@ fn report(bench: &Bench, message: &NewMessage, state: DeliveryState) -> Delivery
     DeliveryReport {
         message: message.id,
         run: Some(AttemptRun {
-            started_at: bench.clock.now(),
+            started_at: now,
             duration: Duration::from_millis(12),
             transport: "relay".into(),
             remote: Some("127.0.0.1:25".into()),
@@ -76,7 +76,7 @@ async fn an_outcome_is_committed_with_the_end_of_its_job() {
         after: Duration::from_secs(60),
         error: "later".into(),
     };
-    let deferred = report(&bench, &message, DeliveryState::Deferred);
+    let deferred = report(bench.clock.now(), &message, DeliveryState::Deferred);
     assert_eq!(
         settle(&bench, first.lease, retry, deferred).await,
         Settled::Applied
@@ -96,7 +96,7 @@ async fn an_outcome_is_committed_with_the_end_of_its_job() {
     assert_eq!(bench.store.promote().await.unwrap().count, 1);
     let second = bench.claim(boot, 1).await.remove(0);
     assert_eq!(second.meta.attempt, 2);
-    let delivered = report(&bench, &message, DeliveryState::Delivered);
+    let delivered = report(bench.clock.now(), &message, DeliveryState::Delivered);
     assert_eq!(
         settle(&bench, second.lease, Verdict::Done, delivered).await,
         Settled::Applied
@@ -150,7 +150,7 @@ async fn a_stale_settle_leaves_only_a_marked_attempt() {
     bench.store.accept(other.clone(), None).await.unwrap();
     let healthy = bench.claim(quick, 1).await.remove(0);
 
-    let delivered = |message| Some(report(&bench, message, DeliveryState::Delivered));
+    let delivered = |message| Some(report(bench.clock.now(), message, DeliveryState::Delivered));
     let batch = [
         Settlement {
             lease: old.lease,
@@ -183,7 +183,7 @@ async fn a_stale_settle_leaves_only_a_marked_attempt() {
         .remove(0);
     assert_eq!(seen.state, DeliveryState::Delivered);
     assert!(!seen.attempts[0].stale);
-    let delivered = report(&bench, &message, DeliveryState::Delivered);
+    let delivered = report(bench.clock.now(), &message, DeliveryState::Delivered);
     assert_eq!(
         settle(&bench, new.lease, Verdict::Done, delivered).await,
         Settled::Applied

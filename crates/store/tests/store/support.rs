@@ -145,21 +145,27 @@ impl Bench {
     }
 
     pub(crate) async fn claim(&self, boot: BootId, limit: usize) -> Vec<ClaimedJob> {
-        let lane = "transactional".parse().expect("a valid lane");
-        let request = ClaimRequest {
-            boot,
-            lanes: vec![LaneDemand {
-                lane,
-                limit,
-                shared: SharedLimits::default(),
-            }],
-        };
-        self.store
-            .claim(request)
-            .await
-            .expect("the queue gives jobs out")
-            .jobs
+        claim(&self.store, boot, "transactional", limit).await
     }
+}
+
+/// Claims from a lane without limits.
+pub(crate) async fn claim(
+    store: &Store,
+    boot: BootId,
+    lane: &str,
+    limit: usize,
+) -> Vec<ClaimedJob> {
+    let request = ClaimRequest {
+        boot,
+        lanes: vec![LaneDemand {
+            lane: lane.parse().expect("a valid lane"),
+            limit,
+            shared: SharedLimits::default(),
+        }],
+    };
+    let claimed = store.claim(request).await;
+    claimed.expect("the queue gives jobs out").jobs
 }
 
 /// A database of its own: a SQLite file in the folder, or, where the run says so, a new one on the PostgreSQL server of
