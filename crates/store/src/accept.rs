@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use posthaste_domain::{idempotency::Keyed, message::NewMessage, stores::StoreError};
-use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob, Turn};
+use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob, Rank, Turn};
 use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, Set};
 use tokio::sync::oneshot;
 
@@ -218,7 +218,7 @@ fn job_row(
         ..job.map_err(|error| DbErr::Custom(error.to_string()))?
     };
     if !job.delay.is_zero() {
-        return Ok(waiting_row(&job, unit));
+        return Ok(waiting_row(&job, Rank::default(), unit.now));
     }
     let Some(reservation) = unit.reserve(&lane) else {
         unit.work_waits(lane);

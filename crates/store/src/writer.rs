@@ -103,6 +103,8 @@ impl<'a> Unit<'a> {
             sealer,
             book,
             controls,
+            // No key is claimed there.
+            idempotency_keys: Duration::ZERO,
             handover: None,
             handed: Vec::new(),
             given: Vec::new(),

@@ -212,6 +212,7 @@ impl Way {
         let outgoing = OutgoingMessage {
             message: message.clone(),
             open: open.clone(),
+            expires_at: message.expires_at,
         };
         let gate = NodeGate {
             stop: stop.clone(),

@@ -128,6 +128,7 @@ async fn spilling_goes_on_until_the_mail_is_stored() {
     let stored = posthaste_domain::stores::OutgoingMessage {
         message: bob.clone(),
         open: Vec::new(),
+        expires_at: bob.expires_at,
     };
     store
         .expect_outgoing()

@@ -82,6 +82,8 @@ async fn of_two_under_one_key_in_a_batch_the_earlier_one_is_the_first() {
         idempotency_keys: Duration::ZERO,
         sealing_key: "5e".repeat(32).parse().unwrap(),
         disk_floor: 0,
+        hints: false,
+        old_snapshot: Duration::from_secs(60),
     };
     let opened = Store::open::<Migrator>(config, Arc::new(SystemClock), Migrate::Apply).await;
     let (store, _) = opened.unwrap();
