@@ -11,12 +11,12 @@ use posthaste_domain::{
     template::{TemplateRef, TemplateVersionId},
 };
 use posthaste_queue::{BootId, ClaimedJob, JobId, NewJob, Queue, Settled, Settlement, Verdict};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::time::{Instant, interval};
 use uuid::Uuid;
 
 use crate::{
-    support::{Bench, claim, message, owner},
+    support::{Bench, claim, message, number, owner},
     town::Town,
 };
 
@@ -38,13 +38,6 @@ where
             "not within ten seconds: {what}"
         );
     }
-}
-
-/// The first number of the first row.
-async fn number(connection: &DatabaseConnection, sql: &str) -> i64 {
-    let asked = Statement::from_string(DbBackend::Postgres, sql);
-    let row = connection.query_one_raw(asked).await.unwrap().unwrap();
-    row.try_get_by_index(0).unwrap()
 }
 
 fn job(number: u128, delay: Duration) -> NewJob {
@@ -224,7 +217,8 @@ async fn texts(
 ) -> Vec<Vec<Option<String>>> {
     let sql = format!("SELECT {} FROM {from}", columns.join(", "));
     let asked = Statement::from_string(connection.get_database_backend(), sql);
-    let rows = connection.query_all_raw(asked).await.unwrap();
+    let rows = connection.query_all_raw(asked).await;
+    let rows = rows.expect("the database answers");
     let row = |row: &sea_orm::QueryResult| {
         let column = |at| row.try_get_by_index(at).expect("a text");
         (0..columns.len()).map(column).collect()

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::support::{Bench, message, owner};
+use crate::support::{Bench, message, owner, rows};
 
 /// A caller with a table of its own in the same database.
 struct Caller {
@@ -26,9 +26,11 @@ struct Caller {
 impl Caller {
     async fn new() -> Self {
         let bench = Bench::new().await;
-        let own = bench.store.connect(2).await.unwrap();
+        let own = bench.store.connect(2).await;
+        let own = own.expect("the database can be reached");
         let table = "CREATE TABLE customers (id INTEGER PRIMARY KEY)";
-        own.execute_unprepared(table).await.unwrap();
+        let made = own.execute_unprepared(table).await;
+        made.expect("a table of its own");
         Self { bench, own }
     }
 
@@ -38,9 +40,11 @@ impl Caller {
 
     /// A transaction in which a customer was written.
     async fn begin(&self) -> DatabaseTransaction {
-        let txn = self.store().begin(&self.own).await.unwrap();
+        let txn = self.store().begin(&self.own).await;
+        let txn = txn.expect("nobody else writes for long");
         let insert = "INSERT INTO customers (id) SELECT count(*) FROM customers";
-        txn.execute_unprepared(insert).await.unwrap();
+        let inserted = txn.execute_unprepared(insert).await;
+        inserted.expect("one customer more");
         txn
     }
 
@@ -49,7 +53,8 @@ impl Caller {
     }
 
     async fn is_stored(&self, message: &NewMessage) -> bool {
-        let stored = self.store().message(&owner(), message.id).await.unwrap();
+        let stored = self.store().message(&owner(), message.id).await;
+        let stored = stored.expect("the database answers");
         stored.is_some_and(|stored| stored.message == *message)
     }
 
@@ -57,13 +62,6 @@ impl Caller {
         let claimed = self.bench.claim(BootId::random(), 100).await;
         claimed.iter().map(|job| job.meta.id).collect()
     }
-}
-
-async fn rows(connection: &DatabaseConnection, table: &str) -> i64 {
-    let counted = format!("SELECT count(*) FROM {table}");
-    let counted = Statement::from_string(connection.get_database_backend(), counted);
-    let row = connection.query_one_raw(counted).await.unwrap().unwrap();
-    row.try_get_by_index(0).unwrap()
 }
 
 fn job_of(message: &NewMessage) -> JobId {

@@ -24,15 +24,18 @@ fn job(lane: &str) -> NewJob {
 }
 
 async fn listening(town: &Town) -> PgListener {
-    let mut listener = PgListener::connect(town.url()).await.unwrap();
-    listener.listen("posthaste_work").await.unwrap();
+    let mut listener = PgListener::connect(town.url())
+        .await
+        .expect("the server answers");
+    let listens = listener.listen("posthaste_work").await;
+    listens.expect("the server takes listeners");
     listener
 }
 
 /// The lanes of the next hint, behind the node that sent it.
 async fn heard(listener: &mut PgListener) -> Vec<String> {
     let hint = timeout(Duration::from_secs(10), listener.recv()).await;
-    let hint = hint.expect("a hint comes").unwrap();
+    let hint = hint.expect("a hint comes").expect("the server answers");
     hint.payload().lines().skip(1).map(str::to_owned).collect()
 }
 

@@ -13,12 +13,11 @@ use posthaste_domain::{
     token::TokenSecret,
 };
 use posthaste_queue::{BootId, ClaimedJob, Queue, Settled, Settlement, Verdict};
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::{
     accounts::registration,
     settling::report,
-    support::{Bench, message, owner},
+    support::{Bench, message, owner, rows},
 };
 
 #[tokio::test]
@@ -119,15 +118,8 @@ async fn end(bench: &Bench, job: ClaimedJob, message: &NewMessage, verdict: Verd
         verdict,
         effects: Some(report(bench.clock.now(), message, state)),
     };
-    let settled = bench.store.settle([settlement].into()).await.unwrap();
-    assert_eq!(settled, [Settled::Applied]);
-}
-
-async fn rows(connection: &DatabaseConnection, table: &str) -> i64 {
-    let counted = format!("SELECT count(*) FROM {table}");
-    let counted = Statement::from_string(connection.get_database_backend(), counted);
-    let row = connection.query_one_raw(counted).await.unwrap().unwrap();
-    row.try_get_by_index(0).unwrap()
+    let settled = bench.store.settle([settlement].into()).await;
+    assert_eq!(settled.expect("the queue settles"), [Settled::Applied]);
 }
 
 /// Messages of a hundred days ago and of today: one that was sent, one whose job waits, one whose job is dead.
@@ -159,20 +151,21 @@ impl History {
         history.ended(&history.dead, died).await;
         history.ended(&history.young, Verdict::Done).await;
         let waits = history.waits.clone();
-        history.bench.store.accept(waits, None).await.unwrap();
+        let accepted = history.bench.store.accept(waits, None).await;
+        accepted.expect("the message is stored");
         history
     }
 
     async fn ended(&self, message: &NewMessage, verdict: Verdict) {
         let accepted = self.bench.store.accept(message.clone(), None).await;
-        accepted.unwrap();
+        accepted.expect("the message is stored");
         let job = self.bench.claim(BootId::random(), 1).await.remove(0);
         end(&self.bench, job, message, verdict).await;
     }
 
     async fn content(&self, message: &NewMessage) -> Option<Content> {
         let stored = self.bench.store.message(&owner(), message.id).await;
-        Some(stored.unwrap()?.message.content)
+        Some(stored.expect("the database answers")?.message.content)
     }
 }
 

@@ -11,7 +11,7 @@ use posthaste_domain::{
 use posthaste_migrations::Migrator;
 use posthaste_queue::{BootId, ClaimRequest, ClaimedJob, LaneDemand, Queue, SharedLimits};
 use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -147,6 +147,19 @@ impl Bench {
     pub(crate) async fn claim(&self, boot: BootId, limit: usize) -> Vec<ClaimedJob> {
         claim(&self.store, boot, "transactional", limit).await
     }
+}
+
+/// The first number of the first row.
+pub(crate) async fn number(connection: &DatabaseConnection, sql: &str) -> i64 {
+    let asked = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(asked).await;
+    let row = row.expect("the database answers").expect("a row");
+    row.try_get_by_index(0).expect("a number")
+}
+
+/// How many rows a table has.
+pub(crate) async fn rows(connection: &DatabaseConnection, table: &str) -> i64 {
+    number(connection, &format!("SELECT count(*) FROM {table}")).await
 }
 
 /// Claims from a lane without limits.

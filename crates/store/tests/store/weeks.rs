@@ -11,23 +11,17 @@ use posthaste_domain::{
 use posthaste_migrations::{Migrator, MigratorTrait};
 use posthaste_queue::{BootId, ClaimedJob, Queue, Settlement, Verdict};
 use posthaste_store::Store;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use crate::{
     settling::report,
-    support::{claim, message, owner},
+    support::{claim, message, number, owner, rows},
     town::Town,
 };
 
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 const LANE: &str = "transactional";
 const TABLES: [&str; 4] = ["messages", "message_bodies", "deliveries", "attempts"];
-
-async fn number(connection: &DatabaseConnection, sql: &str) -> i64 {
-    let asked = Statement::from_string(DbBackend::Postgres, sql);
-    let row = connection.query_one_raw(asked).await.unwrap().unwrap();
-    row.try_get_by_index(0).unwrap()
-}
 
 /// The parts of a table, that without a week included.
 async fn parts(connection: &DatabaseConnection, table: &str) -> i64 {
@@ -39,8 +33,7 @@ async fn parts(connection: &DatabaseConnection, table: &str) -> i64 {
 async fn outside_weeks(connection: &DatabaseConnection) -> Vec<i64> {
     let mut counts = Vec::new();
     for table in TABLES {
-        let count = format!("SELECT count(*) FROM {table}_default");
-        counts.push(number(connection, &count).await);
+        counts.push(rows(connection, &format!("{table}_default")).await);
     }
     counts
 }
@@ -51,21 +44,23 @@ async fn end(node: &Store, message: &NewMessage, job: ClaimedJob, verdict: Verdi
         verdict,
         effects: Some(report(SystemClock.now(), message, DeliveryState::Delivered)),
     };
-    node.settle([settlement].into()).await.unwrap();
+    let settled = node.settle([settlement].into()).await;
+    settled.expect("the queue settles");
 }
 
 /// Accepts a message and ends its job.
 async fn ended(node: &Store, at: Timestamp, verdict: Verdict) -> NewMessage {
     let message = message(at, &["ada@example.com"]);
-    node.accept(message.clone(), None).await.unwrap();
+    let accepted = node.accept(message.clone(), None).await;
+    accepted.expect("the message is stored");
     let job = claim(node, BootId::random(), LANE, 9).await.remove(0);
     end(node, &message, job, verdict).await;
     message
 }
 
 async fn content(node: &Store, message: &NewMessage) -> Option<Content> {
-    let stored = node.message(&owner(), message.id).await.unwrap();
-    Some(stored?.message.content)
+    let stored = node.message(&owner(), message.id).await;
+    Some(stored.expect("the database answers")?.message.content)
 }
 
 fn died() -> Verdict {
