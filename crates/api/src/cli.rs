@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the binary, and how it answers on a terminal.
 
+pub mod bench;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -9,13 +11,15 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use posthaste_composition::settings::{Loaded, Settings, Sources};
 
+use self::bench::Bench;
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "Examples:
   posthaste                                   serve on SQLite, mail captured in a folder
   posthaste serve --config posthaste.toml     serve with your own settings
   posthaste config check --config posthaste.toml
-  posthaste config show                       every setting, and where it comes from";
+  posthaste config show                       every setting, and where it comes from
+  posthaste bench accept                      what is left of a server's rate with each mail on disk";
 
 /// The mail desk of an application.
 #[derive(Debug, Parser)]
@@ -62,6 +66,9 @@ enum Command {
     /// Work on the database.
     #[command(subcommand)]
     Db(Db),
+    /// Measure this machine and a database.
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,7 +102,7 @@ impl Cli {
         let serve = match &self.command {
             Some(Command::Serve(serve)) => serve.clone(),
             None => self.serve.clone(),
-            Some(Command::Config(_) | Command::Db(_)) => Serve::default(),
+            Some(Command::Config(_) | Command::Db(_) | Command::Bench(_)) => Serve::default(),
         };
         let usual = PathBuf::from("config");
         let is_there = working_dir.join(&usual).is_dir();
@@ -119,6 +126,9 @@ impl Cli {
                 Ok(0)
             }
             Some(Command::Db(Db::Migrate)) => migrate(&loaded).await,
+            Some(Command::Bench(bench)) => {
+                crate::bench::run(&bench, &loaded.settings, &working_dir).await
+            }
         }
     }
 }

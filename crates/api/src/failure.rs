@@ -7,6 +7,8 @@ use posthaste_composition::{
 };
 use posthaste_host::HostError;
 
+use crate::bench::BenchError;
+
 /// Settings cannot be used.
 const BAD_SETTINGS: u8 = 3;
 /// Something that the process needs is not there.
@@ -27,6 +29,21 @@ pub enum Failure {
     Compose(ComposeError),
     /// A service did not start.
     Host(HostError),
+    /// A measurement.
+    Bench(BenchError),
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Compose(error) => Self::Compose(error),
+            BenchError::Telemetry(error) => Self::Telemetry(error),
+            BenchError::Ground(_)
+            | BenchError::Load(_)
+            | BenchError::Queue(_)
+            | BenchError::Other(_) => Self::Bench(error),
+        }
+    }
 }
 
 impl From<ComposeError> for Failure {
@@ -61,7 +78,8 @@ impl Failure {
                 | ComposeError::Folder { .. }
                 | ComposeError::Hasher(_) => NOT_AVAILABLE,
             },
-            Self::Host(_) => 1,
+            Self::Bench(BenchError::Ground(_)) => NOT_AVAILABLE,
+            Self::Host(_) | Self::Bench(_) => 1,
         }
     }
 
@@ -71,6 +89,8 @@ impl Failure {
             Self::PortTaken(_) => "E0110",
             Self::Listen(..) => "E0111",
             Self::Host(_) => "E0101",
+            Self::Bench(BenchError::Ground(_)) => "E0208",
+            Self::Bench(_) => "E0112",
             Self::Compose(error) => match error {
                 ComposeError::Open(OpenError::InUse(_)) => "E0201",
                 ComposeError::DataDir { .. }
@@ -151,6 +171,7 @@ impl fmt::Display for Failure {
             }
             Self::Compose(error) => chain(f, error)?,
             Self::Host(error) => chain(f, error)?,
+            Self::Bench(error) => chain(f, error)?,
         }
         self.help()
             .map_or(Ok(()), |help| write!(f, "\n  help: {help}"))

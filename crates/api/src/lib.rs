@@ -5,6 +5,7 @@
 //! field is reported at once; an answer that is an error is problem JSON (RFC 9457) in one shape.
 
 pub mod auth;
+pub mod bench;
 pub mod body;
 pub mod cli;
 pub mod client;

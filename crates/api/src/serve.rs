@@ -45,7 +45,7 @@ pub async fn serve(mut loaded: Loaded, options: &Serve, working_dir: &Path) -> R
     let host = match listener {
         None => host,
         Some(listener) => {
-            let routes = router(state(&composed, settings));
+            let routes = router(AppState::new(parts(&composed, settings)));
             host.service(ApiServer::new(
                 listener,
                 routes,
@@ -76,9 +76,10 @@ pub async fn serve(mut loaded: Loaded, options: &Serve, working_dir: &Path) -> R
     Ok(stopped.exit_code())
 }
 
-fn state(composed: &Composed, settings: &Settings) -> AppState {
+/// What the routes work with.
+pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
     let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
-    AppState::new(Parts {
+    Parts {
         desk: Arc::clone(&composed.desk),
         messages: Arc::clone(&composed.messages),
         operator: Arc::clone(&composed.operator),
@@ -101,7 +102,7 @@ fn state(composed: &Composed, settings: &Settings) -> AppState {
             Environment::Production => Hosts::Any,
         },
         trusted_proxies: settings.http.trusted_proxies.clone(),
-    })
+    }
 }
 
 /// Binds before anything else is done, so that a taken port changes nothing; links in development lead to the port that

@@ -161,6 +161,16 @@ pub async fn compose(
     migrate: Migrate,
     working_dir: &Path,
 ) -> Result<Composed, ComposeError> {
+    let (composed, _store) = compose_with_store(settings, migrate, working_dir).await?;
+    Ok(composed)
+}
+
+/// The same, with the store beside it.
+pub(crate) async fn compose_with_store(
+    settings: &Settings,
+    migrate: Migrate,
+    working_dir: &Path,
+) -> Result<(Composed, Arc<Store>), ComposeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let library = Arc::new(library(settings, working_dir)?);
     let (store, opened) = open_store(settings, &clock, migrate).await?;
@@ -227,10 +237,10 @@ pub async fn compose(
         services.push(Box::new(WorkerService { worker, senders }));
     }
     let readiness = Arc::new(Readiness::starting(health));
-    Ok(Composed {
+    let composed = Composed {
         desk,
         messages,
-        operator: store,
+        operator: Arc::<Store>::clone(&store),
         outbox,
         accounts,
         keys: keys(settings),
@@ -238,7 +248,8 @@ pub async fn compose(
         opened,
         templates,
         services,
-    })
+    };
+    Ok((composed, store))
 }
 
 /// Applies pending migrations and closes again.

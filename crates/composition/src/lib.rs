@@ -1,6 +1,7 @@
 //! The composition root: settings become services, each job gets a scope of its own, and the handlers of jobs stand here,
 //! where delivery and queue meet. Nothing else names concrete backends or reads settings.
 
+pub mod bench;
 pub mod compose;
 pub mod jobs;
 pub mod memory_streams;

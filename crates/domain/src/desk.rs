@@ -97,6 +97,17 @@ impl MailDesk {
         }
     }
 
+    /// A desk with the same templates and streams that stores elsewhere.
+    #[must_use]
+    pub fn storing_to(&self, store: Arc<dyn MessageStore>) -> Self {
+        Self::new(
+            store,
+            Arc::clone(&self.templates),
+            self.streams.clone(),
+            Arc::clone(&self.clock),
+        )
+    }
+
     /// Accepts a draft: when this returns [`Submitted::Stored`], the message is on disk.
     ///
     /// # Errors

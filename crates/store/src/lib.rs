@@ -24,6 +24,7 @@ mod messages;
 mod operate;
 mod password;
 mod queue;
+mod scratch;
 mod seal;
 mod sessions;
 mod settle;
@@ -36,6 +37,7 @@ mod writer;
 pub use connect::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 pub use enqueue::{EnqueueError, Enqueued};
 pub use queue::SendEmail;
+pub use scratch::{Scratch, ScratchError};
 /// What transactions of the caller's own are made of; its version is this crate's.
 pub use sea_orm;
 pub use seal::{InvalidSealingKey, SealingKey};
