@@ -1,9 +1,11 @@
 //! A store that keeps nothing: the other side of the ratio, the same server without its disk.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use posthaste_domain::{
     id::MessageId,
-    idempotency::Idempotency,
+    idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
     owner::Owner,
     stores::{Accepted, MessageStore, OutgoingMessage, StoreError, StoredDelivery, StoredMessage},
@@ -18,9 +20,21 @@ impl MessageStore for Nowhere {
     async fn accept(
         &self,
         _message: NewMessage,
-        _idempotency: Option<Idempotency>,
+        _keyed: Option<Keyed>,
     ) -> Result<Accepted, StoreError> {
         Ok(Accepted::Stored)
+    }
+
+    async fn spill(&self, _message: NewMessage, _after: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn answered(
+        &self,
+        _owner: &Owner,
+        _request: &Idempotency,
+    ) -> Result<Option<Answer>, StoreError> {
+        Ok(None)
     }
 
     async fn message(

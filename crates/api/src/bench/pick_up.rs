@@ -62,7 +62,7 @@ async fn measure(
     for number in (0..MAILS).take_while(|_| began.elapsed() < PATIENCE) {
         let draft = draft(stream);
         let submitted = Instant::now();
-        desk.submit(draft, None).await.map_err(BenchError::other)?;
+        desk.submit(draft).await.map_err(BenchError::other)?;
         let started = tally.started(number).await;
         latencies.add(started.saturating_duration_since(submitted));
         // A multiple that shares no factor with the range visits all of it.

@@ -211,6 +211,9 @@ pub(crate) fn message() -> NewMessage {
 
 fn config(database: DatabasePlace) -> StoreConfig {
     StoreConfig {
+        hints: false,
+        idempotency_keys: Duration::from_secs(86_400),
+        old_snapshot: Duration::from_secs(3600),
         database,
         busy_timeout: Duration::from_secs(5),
         read_connections: 2,
