@@ -3,6 +3,7 @@
 mod accounts;
 mod benches;
 mod command_line;
+mod control;
 mod crowd;
 mod delivery;
 mod idempotency;

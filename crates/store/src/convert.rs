@@ -6,6 +6,8 @@ pub(crate) mod word;
 
 use chrono::DateTime;
 use posthaste_domain::{clock::Timestamp, stores::StoreError};
+use posthaste_queue::Lane;
+use sea_orm::DbErr;
 
 /// Microseconds since 1970.
 pub(crate) fn micros(at: Timestamp) -> i64 {
@@ -25,6 +27,12 @@ pub(crate) fn count(stored: i32) -> u32 {
 /// A stored text of which the type says how it reads.
 pub(crate) fn read<T: std::str::FromStr>(column: &str, text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| unreadable(column))
+}
+
+/// A lane, inside a transaction or a read of the queue's own tables.
+pub(crate) fn lane(name: &str) -> Result<Lane, DbErr> {
+    name.parse()
+        .map_err(|_| DbErr::Custom(format!("`{name}` in the database is no lane")))
 }
 
 /// Says which column cannot be read, never what stands in it.

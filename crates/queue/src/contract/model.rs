@@ -1,6 +1,7 @@
-//! Random sequences of commands, on a backend and on the queue in memory side by side: every answer and everything that
-//! can be seen afterwards must be the same (P10). Two backends that both agree with the one in memory agree with each
-//! other.
+//! Random sequences of commands, on a backend and on the queue in memory side by side.
+//!
+//! Every answer and everything that can be seen afterwards must be the same (P10). Two backends that both agree with the
+//! one in memory agree with each other.
 
 use std::{fmt::Debug, ops::Range, time::Duration};
 
@@ -174,7 +175,9 @@ pub fn steps(length: Range<usize>) -> impl Strategy<Value = Vec<Step>> {
     vec(step, length)
 }
 
-/// Runs the steps on `queue` and on a queue in memory, and says where they part. `space` keeps the lanes, keys and ids of
+/// Runs the steps on `queue` and on a queue in memory, and says where they part.
+///
+/// `space` keeps the lanes, keys and ids of
 /// one run apart from those of others on the same database; nothing else may work on it meanwhile. `tick` lets a little
 /// time pass on the backend's clock, before each step: what dies later is shown as newer.
 ///

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Store,
-    convert::{count, micros},
+    convert::{count, lane, micros},
     sql::{Words, statement},
     writer::{AsyncWork, Unit},
 };
@@ -78,14 +78,11 @@ pub(super) async fn page(
 }
 
 fn shown(row: &QueryResult, now: i64) -> Result<DeadJob, DbErr> {
-    let lane: String = row.try_get("", "lane")?;
     let cause: String = row.try_get("", "cause")?;
     let since = |at: i64| Duration::from_micros(u64::try_from(now - at).unwrap_or_default());
     Ok(DeadJob {
         id: JobId::from_uuid(row.try_get("", "id")?),
-        lane: lane
-            .parse()
-            .map_err(|_| DbErr::Custom(format!("`{lane}` in the database is no lane")))?,
+        lane: lane(&row.try_get::<String>("", "lane")?)?,
         kind: row.try_get("", "kind")?,
         payload: row.try_get("", "payload")?,
         tenant: row.try_get("", "tenant")?,

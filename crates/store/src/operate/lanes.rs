@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult};
 
 use crate::{
     Store,
-    convert::micros,
+    convert::{lane, micros},
     sql::statement,
     writer::{AsyncWork, Unit},
 };
@@ -45,13 +45,8 @@ pub(super) async fn all(store: &Store) -> Result<Vec<LaneStatus>, DbErr> {
 }
 
 fn entry(lanes: &mut BTreeMap<String, LaneStatus>, name: String) -> Result<&mut LaneStatus, DbErr> {
-    let lane = parsed(&name)?;
+    let lane = lane(&name)?;
     Ok(lanes.entry(name).or_insert(LaneStatus::idle(lane)))
-}
-
-fn parsed(name: &str) -> Result<Lane, DbErr> {
-    name.parse()
-        .map_err(|_| DbErr::Custom(format!("`{name}` in the database is no lane")))
 }
 
 /// What operators have switched: the version, and the lanes that are paused by it.
@@ -64,9 +59,9 @@ pub(crate) async fn switched(
     let version = version.map_or(Ok(0), |row| row.try_get_by_index(0))?;
     // Read second: it may only be newer than its version, which is then applied again.
     let paused = statement(backend, "SELECT lane FROM lanes WHERE paused", []);
-    let lane = |row: &QueryResult| parsed(&row.try_get_by_index::<String>(0)?);
+    let paused_lane = |row: &QueryResult| lane(&row.try_get_by_index::<String>(0)?);
     let lanes = connection.query_all_raw(paused).await?;
-    let lanes = lanes.iter().map(lane).collect::<Result<_, _>>()?;
+    let lanes = lanes.iter().map(paused_lane).collect::<Result<_, _>>()?;
     Ok((ControlVersion(version), lanes))
 }
 

@@ -7,7 +7,10 @@ use posthaste_queue::{Lane, Rank, Ranks, Turn};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Value};
 use tokio::time::Instant;
 
-use crate::sql::{Words, rows, statement};
+use crate::{
+    convert::lane,
+    sql::{Words, rows, statement},
+};
 
 /// How old may be what is known of other nodes, and what they know of this one.
 const FRESH: Duration = Duration::from_secs(1);
@@ -39,13 +42,14 @@ impl RankBook {
                 let tenant: String = row.try_get_by_index(1)?;
                 let rank = Rank(row.try_get_by_index(2)?);
                 self.ranks
-                    .waits(&lane(row.try_get_by_index(0)?)?, &tenant, rank);
+                    .waits(&lane(&row.try_get_by_index::<String>(0)?)?, &tenant, rank);
             }
         }
         let reached = statement(backend, "SELECT lane, rank FROM lanes", []);
         for row in txn.query_all_raw(reached).await? {
             let rank = Rank(row.try_get_by_index(1)?);
-            self.ranks.reach(&lane(row.try_get_by_index(0)?)?, rank);
+            self.ranks
+                .reach(&lane(&row.try_get_by_index::<String>(0)?)?, rank);
         }
         self.read = Some(Instant::now());
         Ok(())
@@ -117,9 +121,4 @@ impl RankBook {
         self.ahead.clear();
         Ok(())
     }
-}
-
-fn lane(name: String) -> Result<Lane, DbErr> {
-    name.parse()
-        .map_err(|_| DbErr::Custom(format!("`{name}` in the database is no lane")))
 }

@@ -34,11 +34,7 @@ fn the_same_commands_give_the_same_history() {
         let space = spaces.fetch_add(1, Ordering::Relaxed);
         let tick = || bench.clock.advance(Duration::from_micros(1));
         let followed = runtime.block_on(follow(&*bench.store, space, &steps, tick));
-        followed.map_err(|parted| {
-            // Before it is made shorter, which takes its time.
-            eprintln!("{parted}");
-            TestCaseError::fail(parted)
-        })
+        followed.map_err(TestCaseError::fail)
     });
     if let Err(parted) = ran {
         panic!("{parted}");

@@ -18,13 +18,14 @@ use crate::support::{Bench, owner};
 async fn accepted(bench: &Bench) -> MessageId {
     let message = bench.message(&["ada@example.com", "bob@example.com"]);
     let id = message.id;
-    let accepted = bench.store.accept(message, None).await.unwrap();
-    assert_eq!(accepted, Accepted::Stored);
+    let accepted = bench.store.accept(message, None).await;
+    assert_eq!(accepted.expect("an answer"), Accepted::Stored);
     id
 }
 
 async fn states(bench: &Bench, id: MessageId) -> Vec<DeliveryState> {
-    let stored = bench.store.message(&owner(), id).await.unwrap();
+    let stored = bench.store.message(&owner(), id).await;
+    let stored = stored.expect("an answer");
     stored.expect("the message is there").states
 }
 
@@ -34,8 +35,8 @@ async fn settle(bench: &Bench, job: ClaimedJob, verdict: Verdict) {
         verdict,
         effects: None,
     };
-    let settled = bench.store.settle([settlement].into()).await.unwrap();
-    assert_eq!(settled, [Settled::Applied]);
+    let settled = bench.store.settle([settlement].into()).await;
+    assert_eq!(settled.expect("an answer"), [Settled::Applied]);
 }
 
 fn crashed() -> Verdict {

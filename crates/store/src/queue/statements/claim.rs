@@ -4,7 +4,7 @@ use posthaste_queue::{BootId, ClaimedJob, Fence, JobId, JobMeta, Lane, Lease, Ra
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Value};
 
 use crate::{
-    convert::count,
+    convert::{count, lane},
     sql::{Words, statement},
     writer::Unit,
 };
@@ -122,12 +122,9 @@ fn lease_sql(backend: DbBackend, which: &str) -> String {
 
 fn claimed_job(row: &QueryResult, boot: BootId) -> Result<ClaimedJob, DbErr> {
     let id = JobId::from_uuid(row.try_get("", "id")?);
-    let lane: String = row.try_get("", "lane")?;
     let meta = JobMeta {
         id,
-        lane: lane
-            .parse()
-            .map_err(|_| DbErr::Custom(format!("`{lane}` in the database is no lane")))?,
+        lane: lane(&row.try_get::<String>("", "lane")?)?,
         kind: row.try_get("", "kind")?,
         attempt: count(row.try_get("", "attempts")?),
         crashes: count(row.try_get("", "crashes")?),

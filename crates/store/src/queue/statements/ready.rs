@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use posthaste_domain::clock::Timestamp;
-use posthaste_queue::{Lane, Promoted, Turn};
+use posthaste_queue::{Promoted, Turn};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Value};
 use uuid::Uuid;
 
 use super::ready_state;
 use crate::{
-    convert::micros,
+    convert::{lane, micros},
     sql::{Words, rows, statement},
     writer::Unit,
 };
@@ -53,12 +53,9 @@ pub(crate) async fn promote(unit: &mut Unit<'_>) -> Result<Promoted, DbErr> {
     let due = unit.txn.query_all_raw(due).await?;
     let mut values: Vec<Value> = Vec::with_capacity(2 * due.len());
     for row in &due {
-        let lane: String = row.try_get_by_index(1)?;
         let tenant: String = row.try_get_by_index(2)?;
         let fence: i64 = row.try_get_by_index(3)?;
-        let lane: Lane = lane
-            .parse()
-            .map_err(|_| DbErr::Custom(format!("`{lane}` in the database is no lane")))?;
+        let lane = lane(&row.try_get_by_index::<String>(1)?)?;
         let turn = if fence == 0 { Turn::First } else { Turn::Again };
         values.push(row.try_get_by_index::<Uuid>(0)?.into());
         values.push(unit.book.enter(&lane, &tenant, turn).0.into());
