@@ -9,19 +9,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use posthaste_domain::{idempotency::Keyed, message::NewMessage, stores::StoreError};
 use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob, Rank, Turn};
-use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, Set};
+use sea_orm::{DbErr, Set};
 use tokio::sync::oneshot;
 
 use self::keys::{Claim, Kept};
 pub(crate) use self::{in_flight::InFlight, keys::stale};
 use crate::{
     convert::message::{body_row, delivery_rows, message_row},
-    entity::{deliveries, jobs, message_bodies, messages},
+    entity::jobs,
     queue::{SendEmail, State, new_row, waiting_row},
+    rows::Insert,
     writer::{Failure, Space, Unit, Write},
 };
 
-/// Rows of one `INSERT`: SQLite binds at most 32,766 values in a statement, and no table here has more than 16 columns.
+/// Keys of one statement: SQLite binds at most 32,766 values.
 const ROWS: usize = 2000;
 
 /// A submit on its way to the disk.
@@ -154,41 +155,21 @@ async fn insert_after(
     messages: &[(&NewMessage, Duration)],
 ) -> Result<(), DbErr> {
     unit.refresh_ranks().await?;
-    for messages in messages.chunks(ROWS) {
-        messages::Entity::insert_many(messages.iter().map(|(m, _)| message_row(m)))
-            .exec_without_returning(unit.txn)
-            .await?;
-        message_bodies::Entity::insert_many(messages.iter().map(|(m, _)| body_row(m, unit.sealer)))
-            .exec_without_returning(unit.txn)
-            .await?;
-        let jobs = messages
-            .iter()
-            .map(|(message, after)| job_row(unit, message, *after))
-            .collect::<Result<Vec<_>, _>>()?;
-        jobs::Entity::insert_many(jobs)
-            .exec_without_returning(unit.txn)
-            .await?;
-    }
-    let rows: Vec<_> = messages
+    let jobs = messages
         .iter()
-        .flat_map(|(message, _)| delivery_rows(message))
-        .collect();
-    insert_in_chunks::<deliveries::ActiveModel>(unit, rows).await
-}
-
-/// Inserts any number of rows.
-pub(crate) async fn insert_in_chunks<A>(unit: &Unit<'_>, mut rows: Vec<A>) -> Result<(), DbErr>
-where
-    A: ActiveModelTrait + Send,
-{
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(ROWS));
-        A::Entity::insert_many(rows)
-            .exec_without_returning(unit.txn)
-            .await?;
-        rows = rest;
-    }
-    Ok(())
+        .map(|(message, after)| job_row(unit, message, *after))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = messages.iter().map(|(message, _)| message_row(message));
+    Insert::of(rows).run(unit).await?;
+    let bodies = messages
+        .iter()
+        .map(|(message, _)| body_row(message, unit.sealer));
+    Insert::of(bodies).run(unit).await?;
+    Insert::of(jobs).run(unit).await?;
+    let deliveries = messages
+        .iter()
+        .flat_map(|(message, _)| delivery_rows(message));
+    Insert::of(deliveries).run(unit).await
 }
 
 fn job_row(

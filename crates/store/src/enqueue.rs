@@ -141,7 +141,8 @@ impl Store {
         self.check(txn).await?;
         let inner = txn.begin().await?;
         let mut book = self.callers_book();
-        let stored = async { push(&mut self.unit(&inner, &mut book).await?, jobs).await };
+        let all: Vec<_> = jobs.iter().collect();
+        let stored = async { push(&mut self.unit(&inner, &mut book).await?, &all).await };
         let stored = stored.await;
         self.callers_books().push(book);
         let pushed = ended(inner, stored).await?;

@@ -24,6 +24,7 @@ mod messages;
 mod operate;
 mod password;
 mod queue;
+mod rows;
 mod scratch;
 mod seal;
 mod sessions;

@@ -3,6 +3,7 @@
 pub(crate) mod book;
 mod commands;
 pub(crate) mod marks;
+pub(crate) mod push;
 pub(crate) mod statements;
 
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -22,8 +23,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::{
-    commands::{Claim, ClaimSuspect, Join, Leave, Promote, Push},
+    commands::{Claim, ClaimSuspect, Join, Leave, Promote},
     marks::Marks,
+    push::Push,
     statements::Wanted,
 };
 use crate::{
@@ -136,7 +138,9 @@ impl Queue for Store {
     }
 
     async fn push(&self, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, QueueError> {
-        Ok(self.writer.write(Push(jobs)).await?)
+        let (push, answer) = Push::new(jobs);
+        self.writer.urgent(Command::Push(push)).await?;
+        Ok(answer.await.unwrap_or_else(|_| Err(Failure::closed()))?)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed, QueueError> {

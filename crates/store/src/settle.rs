@@ -9,20 +9,16 @@ use posthaste_domain::{
     id::MessageId,
 };
 use posthaste_queue::{Settled, Settlement};
-use sea_orm::{ConnectionTrait, DbErr, Set, Value};
+use sea_orm::{ConnectionTrait, DbErr, Set};
 use tokio::sync::oneshot;
 
 use crate::{
-    accept::insert_in_chunks,
     convert::{micros, word::Word},
     entity::attempts,
     queue::statements::end_leases,
-    sql::rows,
+    rows::{Insert, Kind, Piece, Rows},
     writer::{Failure, Unit, Write},
 };
-
-/// Deliveries of one `UPDATE`: six values each, of the 32,766 that SQLite binds.
-const DELIVERIES: usize = 5000;
 
 type Batch = Arc<[Settlement<DeliveryReport>]>;
 type Answer = Result<Vec<Settled>, Failure>;
@@ -143,35 +139,36 @@ async fn write_effects(
             attempts.extend(replied.map(row));
         }
     }
-    for outcomes in outcomes.chunks(DELIVERIES) {
-        update_deliveries(unit, outcomes).await?;
-    }
-    insert_in_chunks::<attempts::ActiveModel>(unit, attempts).await
+    update_deliveries(unit, &outcomes).await?;
+    Insert::of(attempts).run(unit).await
 }
 
 async fn update_deliveries(
     unit: &Unit<'_>,
     outcomes: &[(MessageId, &DeliveryResult, bool)],
 ) -> Result<(), DbErr> {
-    let mut values: Vec<Value> = Vec::with_capacity(outcomes.len() * 5 + 1);
+    let mut rows = Rows::of(&[Kind::Uuid, Kind::Uuid, Kind::Text, Kind::Int, Kind::BigInt]);
     for (message, result, tried) in outcomes {
         let next = result
             .next_attempt
             .map(|after| micros(later(unit.now, after)));
-        values.push(result.delivery.as_uuid().into());
-        values.push(message.as_uuid().into());
-        values.push(result.state.word().into());
-        values.push(i32::from(*tried && result.reply.is_some()).into());
-        values.push(next.into());
+        rows.push([
+            result.delivery.as_uuid().into(),
+            message.as_uuid().into(),
+            result.state.word().into(),
+            i32::from(*tried && result.reply.is_some()).into(),
+            next.into(),
+        ]);
     }
-    values.push(micros(unit.now).into());
-    let sql = format!(
-        "WITH v (id, message_id, state, tries, next) AS (VALUES {}) \
-         UPDATE deliveries SET state = v.state, tries = deliveries.tries + v.tries, next_attempt_at = v.next, \
-         updated_at = ? FROM v WHERE deliveries.id = v.id AND deliveries.message_id = v.message_id",
-        rows(outcomes.len(), 5)
-    );
-    unit.txn.execute_raw(unit.statement(&sql, values)).await?;
+    for Piece { rows, mut values } in rows.pieces(unit.backend) {
+        let sql = format!(
+            "WITH v (id, message_id, state, tries, next) AS ({rows}) \
+             UPDATE deliveries SET state = v.state, tries = deliveries.tries + v.tries, next_attempt_at = v.next, \
+             updated_at = ? FROM v WHERE deliveries.id = v.id AND deliveries.message_id = v.message_id"
+        );
+        values.push(micros(unit.now).into());
+        unit.txn.execute_raw(unit.statement(&sql, values)).await?;
+    }
     Ok(())
 }
 

@@ -25,8 +25,10 @@ pub(crate) fn rows(count: usize, columns: usize) -> String {
 fn numbered(sql: &str) -> String {
     let mut parts = sql.split('?');
     let first = parts.next().unwrap_or_default().to_owned();
-    (1..).zip(parts).fold(first, |text, (number, part)| {
-        format!("{text}${number}{part}")
+    (1..).zip(parts).fold(first, |mut text, (number, part)| {
+        // One text that grows, not one for each value.
+        text.extend(["$", &number.to_string(), part]);
+        text
     })
 }
 

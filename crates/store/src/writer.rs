@@ -34,7 +34,7 @@ use crate::{
     accept::{Accept, stale},
     connect::{Connector, StoreConfig},
     hints::Notices,
-    queue::book::RankBook,
+    queue::{book::RankBook, push::Push},
     seal::Sealer,
     settle::Settle,
     sql,
@@ -201,6 +201,7 @@ pub(crate) trait Write: Send {
 /// A command on its way to the writer.
 pub(crate) enum Command {
     Settle(Settle),
+    Push(Push),
     Accept(Box<Accept>, Space),
     Other(Box<dyn Write>),
 }

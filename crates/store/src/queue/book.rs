@@ -60,16 +60,6 @@ impl RankBook {
         self.ranks.enter(lane, tenant, turn)
     }
 
-    /// The rank that [`Self::enter`] would give, for a job that may turn out not to enter.
-    pub(crate) fn next(&self, lane: &Lane, tenant: &str, turn: Turn) -> Rank {
-        self.ranks.next(lane, tenant, turn)
-    }
-
-    /// The job has entered.
-    pub(crate) fn entered(&mut self, lane: &Lane, tenant: &str, turn: Turn, rank: Rank) {
-        self.ranks.entered(lane, tenant, turn, rank);
-    }
-
     /// The rank of a job that is given out without having waited.
     pub(crate) fn reached(&self, lane: &Lane) -> Rank {
         self.ranks.reached(lane)

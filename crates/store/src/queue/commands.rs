@@ -1,7 +1,7 @@
 //! The queue's commands to the writer.
 
 use async_trait::async_trait;
-use posthaste_queue::{BootId, Claimed, ClaimedJob, Lane, NewJob, Promoted, Pushed, Rank};
+use posthaste_queue::{BootId, Claimed, ClaimedJob, Lane, Promoted, Rank};
 use sea_orm::DbErr;
 
 use super::statements::{self, Limits, Wanted};
@@ -22,19 +22,6 @@ pub(super) struct Leave(pub(super) BootId);
 impl AsyncWork<()> for Leave {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
         statements::leave(unit, self.0).await
-    }
-}
-
-pub(super) struct Push(pub(super) Vec<NewJob>);
-
-#[async_trait]
-impl AsyncWork<Vec<Pushed>> for Push {
-    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Vec<Pushed>, DbErr> {
-        let pushed = statements::push(unit, &self.0).await?;
-        for job in &self.0 {
-            unit.work_waits(job.lane.clone());
-        }
-        Ok(pushed)
     }
 }
 

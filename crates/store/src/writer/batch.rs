@@ -20,7 +20,7 @@ use crate::{
     accept::AcceptGroup,
     connect::Connector,
     hints::Notices,
-    queue::{book::RankBook, statements::end_leases},
+    queue::{book::RankBook, push::PushGroup, statements::end_leases},
     seal::Sealer,
     settle::SettleGroup,
 };
@@ -173,17 +173,19 @@ impl Batcher {
         }
     }
 
-    /// Merges what can be merged: ends of jobs first, then what is neither, then submits.
+    /// Merges what can be merged: ends of jobs first, then what is neither, then jobs and submits.
     fn grouped(&mut self, commands: Vec<Command>) -> Vec<Box<dyn Write>> {
-        let (mut settles, mut accepts, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settles, mut others) = (Vec::new(), Vec::new());
+        let (mut pushes, mut accepts) = (Vec::new(), Vec::new());
         for command in commands {
             match command {
                 Command::Settle(settle) => settles.push(settle),
+                Command::Push(push) if !push.abandoned() => pushes.push(push),
                 Command::Accept(accept, space) if !accept.abandoned() => {
                     accepts.push((accept, space))
                 }
                 Command::Other(write) if !write.abandoned() => others.push(write),
-                Command::Accept(..) | Command::Other(_) => {}
+                Command::Push(_) | Command::Accept(..) | Command::Other(_) => {}
             }
         }
         if !accepts.is_empty() && self.below_disk_floor() {
@@ -196,6 +198,9 @@ impl Batcher {
             units.push(Box::new(SettleGroup::new(settles)));
         }
         units.extend(others);
+        if !pushes.is_empty() {
+            units.push(Box::new(PushGroup::new(pushes)));
+        }
         if !accepts.is_empty() {
             units.push(Box::new(AcceptGroup::new(accepts)));
         }

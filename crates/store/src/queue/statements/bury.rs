@@ -4,10 +4,11 @@ use posthaste_queue::{Settlement, Verdict, suspect};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
 use uuid::Uuid;
 
-use super::end::{HELD, lease_values};
+use super::end::{HELD, LEASE, lease_values};
 use crate::{
     convert::micros,
-    sql::{Words, rows, statement},
+    rows::{Kind, Piece, Rows},
+    sql::{Words, statement},
     writer::Unit,
 };
 
@@ -26,23 +27,25 @@ const AGAIN: &str = "ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, lane
 
 /// Copies held jobs whose verdict is [`Verdict::Dead`]; their rows are removed after this.
 pub(super) async fn bury<E>(unit: &Unit<'_>, dead: &[&Settlement<E>]) -> Result<(), DbErr> {
-    let mut values = Vec::new();
+    let [id, fence, boot] = LEASE;
+    let mut rows = Rows::of(&[id, fence, boot, Kind::Text]);
     for settlement in dead {
         if let Verdict::Dead { reason } = &settlement.verdict {
-            values.extend(lease_values(&settlement.lease));
-            values.push(reason.as_str().into());
+            let reason = [reason.as_str().into()];
+            rows.push(lease_values(&settlement.lease).into_iter().chain(reason));
         }
     }
-    values.push(micros(unit.now).into());
-    let sql = format!(
-        "WITH v (id, fence, boot, reason) AS (VALUES {}) \
-         INSERT INTO dead_jobs (id, fence, {KEPT}, cause, reason, died_at) \
-         SELECT jobs.id, jobs.fence, {KEPT}, 'dead', v.reason, ? FROM v {} jobs ON {HELD} WHERE 1 = 1{} {AGAIN}",
-        rows(dead.len(), 4),
-        unit.backend.join(),
-        unit.backend.keep_jobs()
-    );
-    unit.txn.execute_raw(unit.statement(&sql, values)).await?;
+    for Piece { rows, mut values } in rows.pieces(unit.backend) {
+        let sql = format!(
+            "WITH v (id, fence, boot, reason) AS ({rows}) \
+             INSERT INTO dead_jobs (id, fence, {KEPT}, cause, reason, died_at) \
+             SELECT jobs.id, jobs.fence, {KEPT}, 'dead', v.reason, ? FROM v {} jobs ON {HELD} WHERE 1 = 1{} {AGAIN}",
+            unit.backend.join(),
+            unit.backend.keep_jobs()
+        );
+        values.push(micros(unit.now).into());
+        unit.txn.execute_raw(unit.statement(&sql, values)).await?;
+    }
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::{bury::bury, end_deliveries, quarantine, rank_again, ready_state};
 use crate::{
     convert::micros,
-    sql::{Words, rows},
+    rows::{Kind, Piece, Rows},
+    sql::Words,
     writer::Unit,
 };
 
@@ -112,7 +113,17 @@ impl<'a> Stay<'a> {
 }
 
 async fn put_back<E>(unit: &Unit<'_>, kept: &[&Settlement<E>]) -> Result<Vec<Uuid>, DbErr> {
-    let mut values = Vec::new();
+    let mut rows = Rows::of(&[
+        Kind::Uuid,
+        Kind::BigInt,
+        Kind::Uuid,
+        Kind::Int,
+        Kind::BigInt,
+        Kind::Int,
+        Kind::Int,
+        Kind::Int,
+        Kind::Text,
+    ]);
     for settlement in kept {
         let Some(stay) = Stay::of(&settlement.verdict) else {
             continue;
@@ -124,44 +135,48 @@ async fn put_back<E>(unit: &Unit<'_>, kept: &[&Settlement<E>]) -> Result<Vec<Uui
             Crashes::Same => (0, 1),
             Crashes::None => (0, 0),
         };
-        values.extend(lease_values(&settlement.lease));
-        values.extend([
+        let more = [
             i32::from(stay.waits()).into(),
             micros(run_at).into(),
             stay.attempts.into(),
             more.into(),
             times.into(),
-        ]);
-        values.push(stay.error.map(str::to_owned).into());
+            stay.error.map(str::to_owned).into(),
+        ];
+        rows.push(lease_values(&settlement.lease).into_iter().chain(more));
     }
     let crashes = "(jobs.crashes + v.more) * v.times";
-    let sql = format!(
-        "WITH v (id, fence, boot, waits, run_at, attempts, more, times, error) AS (VALUES {rows}) \
-         UPDATE jobs SET \
-         state = CASE WHEN v.waits = 1 AND {crashes} < {QUARANTINED_FROM} THEN 'scheduled' ELSE {ready} END, \
-         run_at = v.run_at, boot_id = NULL, attempts = jobs.attempts + v.attempts, crashes = {crashes}, \
-         rank = {rank}, last_error = coalesce(v.error, jobs.last_error) \
-         FROM v WHERE {HELD} RETURNING jobs.id",
-        rows = rows(kept.len(), 9),
-        ready = ready_state(crashes),
-        rank = rank_again(unit.backend),
-    );
-    ids(unit, &sql, values).await
+    let (ready, rank) = (ready_state(crashes), rank_again(unit.backend));
+    let sql = |rows: &str| {
+        format!(
+            "WITH v (id, fence, boot, waits, run_at, attempts, more, times, error) AS ({rows}) \
+             UPDATE jobs SET \
+             state = CASE WHEN v.waits = 1 AND {crashes} < {QUARANTINED_FROM} THEN 'scheduled' ELSE {ready} END, \
+             run_at = v.run_at, boot_id = NULL, attempts = jobs.attempts + v.attempts, crashes = {crashes}, \
+             rank = {rank}, last_error = coalesce(v.error, jobs.last_error) \
+             FROM v WHERE {HELD} RETURNING jobs.id"
+        )
+    };
+    ids(unit, rows, sql).await
 }
 
 async fn remove<E>(unit: &Unit<'_>, gone: &[&Settlement<E>]) -> Result<Vec<Uuid>, DbErr> {
-    let values = gone
-        .iter()
-        .flat_map(|settlement| lease_values(&settlement.lease))
-        .collect();
-    let sql = format!(
-        "WITH v (id, fence, boot) AS (VALUES {}) \
-         DELETE FROM jobs WHERE id IN (SELECT jobs.id FROM v {} jobs ON {HELD}) RETURNING id",
-        rows(gone.len(), 3),
-        unit.backend.join()
-    );
-    ids(unit, &sql, values).await
+    let mut rows = Rows::of(&LEASE);
+    for settlement in gone {
+        rows.push(lease_values(&settlement.lease));
+    }
+    let join = unit.backend.join();
+    let sql = |rows: &str| {
+        format!(
+            "WITH v (id, fence, boot) AS ({rows}) \
+             DELETE FROM jobs WHERE id IN (SELECT jobs.id FROM v {join} jobs ON {HELD}) RETURNING id"
+        )
+    };
+    ids(unit, rows, sql).await
 }
+
+/// What [`lease_values`] are.
+pub(super) const LEASE: [Kind; 3] = [Kind::Uuid, Kind::BigInt, Kind::Uuid];
 
 pub(super) fn lease_values(lease: &Lease) -> [Value; 3] {
     [
@@ -171,7 +186,21 @@ pub(super) fn lease_values(lease: &Lease) -> [Value; 3] {
     ]
 }
 
-async fn ids(unit: &Unit<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<Uuid>, DbErr> {
-    let rows = unit.txn.query_all_raw(unit.statement(sql, values)).await?;
-    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+/// Runs a statement for all rows, and gives the ids that it returns.
+async fn ids(
+    unit: &Unit<'_>,
+    rows: Rows,
+    sql: impl Fn(&str) -> String,
+) -> Result<Vec<Uuid>, DbErr> {
+    let mut ids = Vec::new();
+    for Piece { rows, values } in rows.pieces(unit.backend) {
+        let found = unit
+            .txn
+            .query_all_raw(unit.statement(&sql(&rows), values))
+            .await?;
+        for row in found {
+            ids.push(row.try_get_by_index(0)?);
+        }
+    }
+    Ok(ids)
 }

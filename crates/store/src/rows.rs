@@ -1,0 +1,307 @@
+//! Many rows in one statement, whose text does not change with their number: preparing a statement costs more than
+//! running it, and a text that was seen before is prepared already.
+//!
+//! On PostgreSQL rows travel as one array a column, so that one statement serves any number of them. (As text: arrays that
+//! hold a null cannot be bound through SeaORM in another form.) On SQLite they are lists of values, cut into pieces whose
+//! lengths are powers of two: few texts in all, and few steps for each batch.
+
+use std::borrow::Cow;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ColumnType, ConnectionTrait, DbBackend, DbErr, EntityName,
+    EntityTrait, IdenStatic, Iterable, QueryResult, Value,
+};
+
+use crate::writer::Unit;
+
+/// Most values in one piece on SQLite: a longer one saves nothing more, and its prepared form takes memory for good.
+const PIECE: usize = 1024;
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Uuid,
+    Text,
+    Int,
+    BigInt,
+    Bool,
+    Bytes,
+}
+
+impl Kind {
+    fn of(column: &ColumnType) -> Self {
+        match column {
+            ColumnType::Uuid => Self::Uuid,
+            ColumnType::Integer => Self::Int,
+            ColumnType::BigInteger => Self::BigInt,
+            ColumnType::Boolean => Self::Bool,
+            ColumnType::VarBinary(_) | ColumnType::Binary(_) | ColumnType::Blob => Self::Bytes,
+            _ => Self::Text,
+        }
+    }
+
+    /// The placeholder of a whole column.
+    const fn array(self) -> &'static str {
+        match self {
+            Self::Uuid => "?::uuid[]",
+            Self::Text => "?::text[]",
+            Self::Int => "?::int[]",
+            Self::BigInt => "?::bigint[]",
+            Self::Bool => "?::bool[]",
+            Self::Bytes => "?::bytea[]",
+        }
+    }
+}
+
+/// Rows on their way into a statement.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    kinds: Vec<Kind>,
+    /// Row by row.
+    values: Vec<Value>,
+}
+
+/// Rows that one statement carries: a query that gives them, with `?` for its values, and those.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Piece {
+    pub(crate) rows: String,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Rows {
+    pub(crate) fn of(kinds: &[Kind]) -> Self {
+        Self {
+            kinds: kinds.to_vec(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Adds a row, one value for each column.
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = Value>) {
+        self.values.extend(row);
+        debug_assert!(self.values.len().is_multiple_of(self.kinds.len()));
+    }
+
+    /// The same rows, in as few statements as the database wants.
+    pub(crate) fn pieces(self, backend: DbBackend) -> Vec<Piece> {
+        let Self { kinds, mut values } = self;
+        if values.is_empty() {
+            return Vec::new();
+        }
+        if backend == DbBackend::Postgres {
+            return vec![columns(&kinds, values)];
+        }
+        let row = format!("({})", vec!["?"; kinds.len()].join(", "));
+        let mut pieces = Vec::new();
+        let mut left = values.len() / kinds.len();
+        while left > 0 {
+            let count = power_of_two(left.min(PIECE / kinds.len()));
+            let rest = values.split_off(count * kinds.len());
+            pieces.push(Piece {
+                rows: format!("VALUES {}", vec![row.as_str(); count].join(", ")),
+                values: std::mem::replace(&mut values, rest),
+            });
+            left -= count;
+        }
+        pieces
+    }
+}
+
+/// The largest power of two that is not above `count`, which is not zero.
+fn power_of_two(count: usize) -> usize {
+    1 << count.max(1).ilog2()
+}
+
+/// Row by row to column by column.
+fn columns(kinds: &[Kind], values: Vec<Value>) -> Piece {
+    let mut arrays = vec![String::from("{"); kinds.len()];
+    for (index, value) in values.into_iter().enumerate() {
+        let array = &mut arrays[index % kinds.len()];
+        if array.len() > 1 {
+            array.push(',');
+        }
+        element(array, &value);
+    }
+    let places: Vec<_> = kinds.iter().map(|kind| kind.array()).collect();
+    let closed = arrays.into_iter().map(|array| (array + "}").into());
+    Piece {
+        rows: format!("SELECT * FROM unnest({})", places.join(", ")),
+        values: closed.collect(),
+    }
+}
+
+/// Writes an element of an array (PostgreSQL manual, section 8.15.6): a null bare, everything else quoted, with a
+/// backslash before quotes and backslashes.
+fn element(array: &mut String, value: &Value) {
+    let text = match value {
+        Value::Bool(Some(value)) => Cow::Borrowed(if *value { "t" } else { "f" }),
+        Value::Int(Some(value)) => value.to_string().into(),
+        Value::BigInt(Some(value)) => value.to_string().into(),
+        Value::Uuid(Some(value)) => value.to_string().into(),
+        Value::String(Some(value)) => value.as_str().into(),
+        Value::Bytes(Some(value)) => hexadecimal(value).into(),
+        // Absent ones; a kind has no other values.
+        _ => return array.push_str("NULL"),
+    };
+    array.push('"');
+    let mut rest = &*text;
+    while let Some(at) = rest.find(['"', '\\']) {
+        let (before, special) = rest.split_at(at);
+        array.push_str(before);
+        array.push('\\');
+        array.push_str(&special[..1]);
+        rest = &special[1..];
+    }
+    array.push_str(rest);
+    array.push('"');
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("\\x");
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+    }
+    text
+}
+
+/// Rows of an entity, all of them with the same columns set, on their way into its table.
+#[derive(Debug)]
+pub(crate) struct Insert {
+    into: String,
+    rows: Rows,
+}
+
+impl Insert {
+    pub(crate) fn of<A: ActiveModelTrait>(models: impl IntoIterator<Item = A>) -> Self {
+        let mut models = models.into_iter().peekable();
+        let set: Vec<_> = <A::Entity as EntityTrait>::Column::iter()
+            .filter(|column| {
+                let first = models.peek();
+                first.is_some_and(|model| !model.get(*column).is_not_set())
+            })
+            .collect();
+        let names: Vec<_> = set
+            .iter()
+            .map(|column| format!("\"{}\"", column.as_str()))
+            .collect();
+        let kinds: Vec<_> = set
+            .iter()
+            .map(|column| Kind::of(column.def().get_column_type()))
+            .collect();
+        let mut rows = Rows::of(&kinds);
+        for mut model in models {
+            let values = set.iter().map(|column| model.take(*column).into_value());
+            rows.push(values.map(|value| value.expect("each row sets what the first one sets")));
+        }
+        Self {
+            into: format!(
+                "INSERT INTO {} ({})",
+                A::Entity::default().table_name(),
+                names.join(", ")
+            ),
+            rows,
+        }
+    }
+
+    pub(crate) async fn run(self, unit: &Unit<'_>) -> Result<(), DbErr> {
+        for Piece { rows, values } in self.rows.pieces(unit.backend) {
+            let sql = format!("{} {rows}", self.into);
+            unit.txn.execute_raw(unit.statement(&sql, values)).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves out rows that break a unique key, and gives `returning` of the others.
+    pub(crate) async fn run_where_new(
+        self,
+        unit: &Unit<'_>,
+        returning: &str,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let mut inserted = Vec::new();
+        for Piece { rows, values } in self.rows.pieces(unit.backend) {
+            let sql = format!(
+                "{} {rows} ON CONFLICT DO NOTHING RETURNING {returning}",
+                self.into
+            );
+            inserted.extend(unit.txn.query_all_raw(unit.statement(&sql, values)).await?);
+        }
+        Ok(inserted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn rows(count: i64) -> Rows {
+        let mut rows = Rows::of(&[Kind::BigInt, Kind::Text]);
+        for number in 0..count {
+            rows.push([number.into(), format!("row {number}").into()]);
+        }
+        rows
+    }
+
+    #[test]
+    fn pieces_are_powers_of_two_and_together_all_rows_in_order() {
+        for count in [0, 1, 2, 3, 5, 64, 100, 511, 512, 513, 2000] {
+            let pieces = rows(count).pieces(DbBackend::Sqlite);
+            for piece in &pieces {
+                let length = piece.values.len() / 2;
+                assert!(length.is_power_of_two() && piece.values.len() <= PIECE);
+                assert_eq!(piece.rows.matches("(?, ?)").count(), length);
+            }
+            let together = pieces.into_iter().flat_map(|piece| piece.values);
+            assert_eq!(together.collect::<Vec<_>>(), rows(count).values);
+        }
+    }
+
+    #[test]
+    fn any_number_of_rows_is_one_text_on_postgresql() {
+        assert_eq!(rows(0).pieces(DbBackend::Postgres), []);
+        let texts: Vec<_> = [1, 3, 1000]
+            .into_iter()
+            .flat_map(|count| rows(count).pieces(DbBackend::Postgres))
+            .map(|piece| piece.rows)
+            .collect();
+        assert_eq!(
+            texts,
+            vec!["SELECT * FROM unnest(?::bigint[], ?::text[])"; 3]
+        );
+        let [piece] = &rows(2).pieces(DbBackend::Postgres)[..] else {
+            panic!("one piece");
+        };
+        assert_eq!(
+            piece.values,
+            ["{\"0\",\"1\"}".into(), "{\"row 0\",\"row 1\"}".into()]
+        );
+    }
+
+    #[test]
+    fn an_element_is_quoted_and_a_null_is_not() {
+        check(r#"a "b" \ c"#.into(), r#""a \"b\" \\ c""#);
+        check("".into(), r#""""#);
+        check("NULL".into(), r#""NULL""#);
+        check("{é,}".into(), r#""{é,}""#);
+        check((-7_i64).into(), r#""-7""#);
+        check(true.into(), r#""t""#);
+        check(vec![0_u8, 0xab].into(), r#""\\x00ab""#);
+        check(
+            Value::Uuid(Some(Uuid::nil())),
+            r#""00000000-0000-0000-0000-000000000000""#,
+        );
+        for null in [Value::String(None), Value::Bytes(None), Value::Uuid(None)] {
+            check(null, "NULL");
+        }
+
+        fn check(value: Value, expected: &str) {
+            let mut array = String::new();
+            element(&mut array, &value);
+            assert_eq!(array, expected);
+        }
+    }
+}
