@@ -160,16 +160,19 @@ async fn insert_after(
         .map(|(message, after)| job_row(unit, message, *after))
         .collect::<Result<Vec<_>, _>>()?;
     let rows = messages.iter().map(|(message, _)| message_row(message));
-    Insert::of(rows).run(unit).await?;
     let bodies = messages
         .iter()
         .map(|(message, _)| body_row(message, unit.sealer));
-    Insert::of(bodies).run(unit).await?;
-    Insert::of(jobs).run(unit).await?;
     let deliveries = messages
         .iter()
         .flat_map(|(message, _)| delivery_rows(message));
-    Insert::of(deliveries).run(unit).await
+    let inserts = vec![
+        Insert::of(rows),
+        Insert::of(bodies),
+        Insert::of(jobs),
+        Insert::of(deliveries),
+    ];
+    Insert::run_all(inserts, unit).await
 }
 
 fn job_row(

@@ -214,6 +214,38 @@ impl Insert {
         Ok(())
     }
 
+    /// Runs all of them, in their order: in one round trip on PostgreSQL, where that costs more than the rows. Keys
+    /// between their tables are looked at when all rows are there.
+    pub(crate) async fn run_all(inserts: Vec<Self>, unit: &Unit<'_>) -> Result<(), DbErr> {
+        if unit.backend != DbBackend::Postgres {
+            for insert in inserts {
+                insert.run(unit).await?;
+            }
+            return Ok(());
+        }
+        let (mut texts, mut values) = (Vec::new(), Vec::new());
+        for Self { into, rows } in inserts {
+            for piece in rows.pieces(unit.backend) {
+                texts.push(format!("{into} {}", piece.rows));
+                values.extend(piece.values);
+            }
+        }
+        let Some(last) = texts.pop() else {
+            return Ok(());
+        };
+        let before: Vec<_> = (1..)
+            .zip(texts)
+            .map(|(number, text)| format!("step{number} AS ({text})"))
+            .collect();
+        let sql = if before.is_empty() {
+            last
+        } else {
+            format!("WITH {} {last}", before.join(", "))
+        };
+        unit.txn.execute_raw(unit.statement(&sql, values)).await?;
+        Ok(())
+    }
+
     /// Leaves out rows that break a unique key, and gives `returning` of the others.
     pub(crate) async fn run_where_new(
         self,

@@ -13,6 +13,7 @@
 mod batch;
 mod checkpoint;
 mod failure;
+mod time;
 
 use std::{fmt, sync::Arc, time::Duration};
 

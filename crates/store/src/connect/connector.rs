@@ -5,6 +5,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+use tracing::info;
 
 use super::{OpenError, postgres::Postgres, sqlite::Sqlite};
 use crate::{convert, sql::statement};
@@ -63,6 +64,36 @@ impl Connector {
             }
             Self::Postgres(_) => connection.begin().await,
         }
+    }
+
+    /// The same on the connection that writes, which is opened anew where it is lost. A server may have ended it since the
+    /// last transaction: nothing was written on it by then, so another one is tried at once; to ask beforehand would cost
+    /// every transaction a round trip.
+    pub(crate) async fn begin_writing(
+        &self,
+        writer: &mut Option<DatabaseConnection>,
+    ) -> Result<DatabaseTransaction, DbErr> {
+        if let Some(connection) = writer {
+            let begun = self.begin(connection).await;
+            let Self::Postgres(_) = self else {
+                return begun;
+            };
+            let Err(error) = begun else {
+                return begun;
+            };
+            info!(
+                error = &error as &dyn std::error::Error,
+                "the connection that writes is lost"
+            );
+        }
+        if let Some(lost) = writer.take() {
+            // How it ends matters to nobody any more.
+            lost.close().await.ok();
+        }
+        let opened = self.writer().await;
+        let opened = opened.map_err(|error| DbErr::Custom(error.to_string()))?;
+        info!("the database is open again");
+        self.begin(writer.insert(opened)).await
     }
 
     /// The time that stored times are compared with: the database's where several nodes share it, whatever their own

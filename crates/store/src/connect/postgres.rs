@@ -21,7 +21,10 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// A connection that writes.
     pub(crate) async fn writer(&self) -> Result<DatabaseConnection, OpenError> {
-        let connection = Database::connect(self.options(1, PATIENCE)).await?;
+        let mut options = self.options(1, PATIENCE);
+        // Whoever writes begins a transaction first, which finds out as well (`Connector::begin_writing`).
+        options.test_before_acquire(false);
+        let connection = Database::connect(options).await?;
         // `remote_apply` waits for more than `on`; everything else answers before the disk has it.
         let synced = ["on", "remote_apply"];
         let found = setting(&connection, "synchronous_commit").await?;

@@ -15,6 +15,7 @@ use super::{
     Command, Limits, Unit, Write,
     checkpoint::Checkpointer,
     failure::{Failure, Fault},
+    time::Watch,
 };
 use crate::{
     accept::AcceptGroup,
@@ -40,6 +41,7 @@ pub(super) struct Batcher {
     notices: Notices,
     controls: Controls,
     disk: Disk,
+    watch: Watch,
     book: RankBook,
     /// Leases that were given out in a commit whose answer was lost: held by nobody, and given back before anything else.
     doubtful: Vec<Settlement<()>>,
@@ -94,6 +96,7 @@ impl Batcher {
             notices,
             controls,
             disk,
+            watch: Watch::default(),
             book: RankBook::default(),
             doubtful: Vec::new(),
         }
@@ -225,15 +228,13 @@ impl Batcher {
 
     /// Applies all units in one transaction and commits it, synced. Only then are jobs handed over.
     async fn transact(&mut self, units: &mut [Box<dyn Write>]) -> Result<(), Aborted> {
-        let connection = self
-            .connected()
-            .await
-            .map_err(|error| Aborted::Broken(not_written(error)))?;
-        let txn = match self.connector.begin(&connection).await {
+        let begun = self.connector.begin_writing(&mut self.connection).await;
+        let txn = match begun {
             Ok(txn) => txn,
             Err(error) => return Err(Aborted::Broken(self.broken(not_written(error)).await)),
         };
-        let now = match self.connector.now(&txn, &*self.clock).await {
+        let now = self.watch.now(&self.connector, &txn, &*self.clock).await;
+        let now = match now {
             Ok(now) => now,
             Err(error) => {
                 drop(txn);
@@ -302,22 +303,12 @@ impl Batcher {
         Ok(())
     }
 
-    async fn connected(&mut self) -> Result<DatabaseConnection, DbErr> {
-        if let Some(connection) = &self.connection {
-            return Ok(connection.clone());
-        }
-        let opened = self.connector.writer().await;
-        let connection = opened.map_err(|error| DbErr::Custom(error.to_string()))?;
-        info!("the database is open again");
-        self.connection = Some(connection.clone());
-        Ok(connection)
-    }
-
     /// Closes the connection: SQLite may have ended the transaction by itself, and what ran next would be committed row
     /// by row.
     async fn broken(&mut self, failure: Failure) -> Failure {
         if let Some(connection) = self.connection.take() {
             warn!(?failure, "writing failed; the database is opened anew");
+            self.watch = Watch::default();
             close(connection).await;
         }
         failure

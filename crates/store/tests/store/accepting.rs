@@ -13,7 +13,7 @@ use posthaste_queue::{BootId, Queue};
 use posthaste_store::StoreConfig;
 use tokio::task::JoinSet;
 
-use crate::support::{Bench, owner};
+use crate::support::{Bench, Outsider, owner};
 
 #[tokio::test]
 async fn a_message_is_read_back_as_it_was_accepted() {
@@ -46,6 +46,42 @@ async fn a_message_is_read_back_as_it_was_accepted() {
         .map(|delivery| delivery.recipient.expose())
         .collect();
     assert_eq!(recipients, ["ada@example.com", "bob@example.com"]);
+}
+
+/// Rows travel as arrays on PostgreSQL and in pieces on SQLite; neither shows in what is stored.
+#[tokio::test]
+async fn messages_stored_together_keep_their_texts_whatever_stands_in_them() {
+    let bench = Bench::new().await;
+    let texts = [
+        Some(r#"a "quoted" word, a \ and {braces}, NULL"#),
+        Some("NULL"),
+        Some(""),
+        None,
+        Some("'; \r\n\té ü 漢 \u{1F4EC} ? $1 ::text"),
+        Some(r"\\x00 \n \"),
+    ];
+    // While an outsider holds the lock, all of them gather into one batch.
+    let outsider = Outsider::lock(&bench).await;
+    let mut submits = JoinSet::new();
+    for number in 0..45 {
+        let mut message = bench.message(&["Ada <ada@example.com>"]);
+        message.content = Content::Inline {
+            subject: format!("Order {number}").parse().unwrap(),
+            html: texts[number % texts.len()].map(str::to_owned),
+            text: texts[(number + 1) % texts.len()].map(str::to_owned),
+        };
+        let store = Arc::clone(&bench.store);
+        submits.spawn(async move {
+            let accepted = store.accept(message.clone(), None).await;
+            assert_eq!(accepted.unwrap(), Accepted::Stored);
+            message
+        });
+    }
+    outsider.release().await;
+    for message in submits.join_all().await {
+        let stored = bench.store.message(&owner(), message.id).await.unwrap();
+        assert_eq!(stored.unwrap().message, message);
+    }
 }
 
 #[tokio::test]

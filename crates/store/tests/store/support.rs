@@ -128,6 +128,11 @@ impl Bench {
         Self::opened(folder, place, clock, |_| {}).await.0
     }
 
+    /// Whether the database is a server's, not a file of ours.
+    pub(crate) fn is_on_a_server(&self) -> bool {
+        matches!(self.place, DatabasePlace::Postgres(_))
+    }
+
     /// A connection from outside.
     pub(crate) async fn connect(&self) -> DatabaseConnection {
         let url = match &self.place {

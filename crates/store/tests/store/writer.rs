@@ -6,8 +6,11 @@ use std::sync::{
 };
 
 use posthaste_domain::stores::{Accepted, MessageStore, StoreError};
-use posthaste_queue::{BootId, Queue, Settled, Settlement, Verdict};
+use posthaste_queue::{BootId, JobId, Lane, NewJob, Pushed, Queue, Settled, Settlement, Verdict};
+use posthaste_store::SendEmail;
+use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::support::{Bench, Outsider, message, owner};
 
@@ -44,6 +47,56 @@ async fn only_the_guilty_command_of_a_batch_fails() {
             .is_some(),
         "the first one stands"
     );
+}
+
+/// Callers whose jobs are written together each hear of their own.
+#[tokio::test]
+async fn of_jobs_pushed_under_one_id_at_the_same_time_one_is_stored() {
+    let bench = Bench::new().await;
+    let lane: Lane = "transactional".parse().unwrap();
+    let job = move |number: u128| {
+        let id = JobId::from_uuid(Uuid::from_u128(number));
+        let job = SendEmail {
+            message: Uuid::from_u128(number),
+        };
+        NewJob::of(id, lane.clone(), &job).unwrap()
+    };
+    let outsider = Outsider::lock(&bench).await;
+    let mut callers = JoinSet::new();
+    for number in 1..=30 {
+        let store = Arc::clone(&bench.store);
+        let jobs = vec![job(1000), job(number), job(number)];
+        callers.spawn(async move { store.push(jobs).await.unwrap() });
+    }
+    outsider.release().await;
+    let answers = callers.join_all().await;
+    for answer in &answers {
+        assert_eq!(answer[1..], [Pushed::Stored, Pushed::Known]);
+    }
+    let shared = answers.iter().filter(|answer| answer[0] == Pushed::Stored);
+    assert_eq!(shared.count(), 1, "one of them was the first");
+    let boot = BootId::random();
+    bench.store.join(boot).await.unwrap();
+    assert_eq!(bench.claim(boot, 100).await.len(), 31);
+}
+
+/// A server ends connections when it likes; between two transactions nobody has to hear of it.
+#[tokio::test]
+async fn a_writing_connection_that_the_server_has_ended_costs_no_submit() {
+    let bench = Bench::new().await;
+    if !bench.is_on_a_server() {
+        return;
+    }
+    let first = bench.message(&["ada@example.com"]);
+    bench.store.accept(first, None).await.unwrap();
+    let outside = bench.connect().await;
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let ended = outside.execute_unprepared(end).await;
+    ended.expect("a server may end its connections");
+    let second = bench.message(&["ada@example.com"]);
+    let accepted = bench.store.accept(second, None).await;
+    assert_eq!(accepted.unwrap(), Accepted::Stored);
 }
 
 /// I31. A caller that hangs up leaves its message stored whole or not at all.
