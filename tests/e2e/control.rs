@@ -78,7 +78,8 @@ fn a_paused_stream_sends_nothing_on_any_node_until_it_is_resumed() {
     };
     let desks = ["api", "worker", "worker"]
         .map(|roles| node(&database, &sink, roles).set("streams.otp.transport", "relay"));
-    let mut processes = desks.each_ref().map(Desk::start);
+    let [api, first, second] = &desks;
+    let mut processes = [api.start(), first.launch(), second.launch()];
     let client = processes[0].client();
     client
         .post("/emails", &mail("first@example.com"))
