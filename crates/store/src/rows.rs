@@ -315,24 +315,24 @@ mod tests {
 
     #[test]
     fn an_element_is_quoted_and_a_null_is_not() {
-        check(r#"a "b" \ c"#.into(), r#""a \"b\" \\ c""#);
-        check("".into(), r#""""#);
-        check("NULL".into(), r#""NULL""#);
-        check("{é,}".into(), r#""{é,}""#);
-        check((-7_i64).into(), r#""-7""#);
-        check(true.into(), r#""t""#);
-        check(vec![0_u8, 0xab].into(), r#""\\x00ab""#);
+        check(&r#"a "b" \ c"#.into(), r#""a \"b\" \\ c""#);
+        check(&"".into(), r#""""#);
+        check(&"NULL".into(), r#""NULL""#);
+        check(&"{é,}".into(), r#""{é,}""#);
+        check(&(-7_i64).into(), r#""-7""#);
+        check(&true.into(), r#""t""#);
+        check(&vec![0_u8, 0xab].into(), r#""\\x00ab""#);
         check(
-            Value::Uuid(Some(Uuid::nil())),
+            &Value::Uuid(Some(Uuid::nil())),
             r#""00000000-0000-0000-0000-000000000000""#,
         );
         for null in [Value::String(None), Value::Bytes(None), Value::Uuid(None)] {
-            check(null, "NULL");
+            check(&null, "NULL");
         }
 
-        fn check(value: Value, expected: &str) {
+        fn check(value: &Value, expected: &str) {
             let mut array = String::new();
-            element(&mut array, &value);
+            element(&mut array, value);
             assert_eq!(array, expected);
         }
     }
