@@ -80,7 +80,7 @@ fn a_paused_stream_sends_nothing_on_any_node_until_it_is_resumed() {
         .map(|roles| node(&database, &sink, roles).set("streams.otp.transport", "relay"));
     let [api, first, second] = &desks;
     let mut processes = [api.start(), first.launch(), second.launch()];
-    let client = processes[0].client();
+    let client = processes[0].client().with_key("re_ph_dev");
     client
         .post("/emails", &mail("first@example.com"))
         .expect(200);
