@@ -20,7 +20,7 @@ use crate::{
     handover::{Found, Handover, Held, Life},
     job::{ClaimedJob, Lane},
     queue::{ClaimRequest, Claimed, LaneDemand, Queue, QueueError, SharedLimits},
-    suspect::UP_FOR,
+    suspect::{APART_FROM, UP_FOR},
 };
 
 /// A claim whose answer comes later is given back: by then others may have taken this node for dead.
@@ -263,7 +263,9 @@ impl<Q: Queue + ?Sized> Producer<Q> {
                 jobs = jobs.len(),
                 "a claim was answered too late; giving it back"
             );
-            self.apart.end();
+            if jobs.iter().any(|job| job.meta.crashes >= APART_FROM) {
+                self.apart.end();
+            }
             return give_back(&*self.queue, jobs.into_iter().map(|job| job.lease)).await;
         }
         for job in jobs {
