@@ -14,31 +14,31 @@ mod batch;
 mod checkpoint;
 mod failure;
 mod time;
+mod unit;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use posthaste_domain::{
-    clock::{Clock, Timestamp},
-    stores::StoreError,
-};
-use posthaste_queue::{ClaimedJob, Controls, Handover, Lane, Lease, Reservation};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
+use posthaste_domain::{clock::Clock, stores::StoreError};
+use posthaste_queue::Controls;
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
 };
 
 use self::batch::Batcher;
-pub(crate) use self::failure::{Failure, Fault};
+pub(crate) use self::{
+    failure::{Failure, Fault},
+    unit::Unit,
+};
 use crate::{
-    accept::{Accept, stale},
+    accept::Accept,
     connect::{Connector, StoreConfig},
     hints::Notices,
-    queue::{book::RankBook, push::Push},
+    queue::push::Push,
     seal::Sealer,
     settle::Settle,
-    sql,
 };
 
 /// How long a submit waits for room before it is refused.
@@ -67,111 +67,6 @@ impl From<&StoreConfig> for Limits {
             disk_floor: config.disk_floor,
             idempotency_keys: config.idempotency_keys,
         }
-    }
-}
-
-/// A unit of work: what is being written in the present transaction, and what follows from its commit.
-pub(crate) struct Unit<'a> {
-    pub(crate) txn: &'a DatabaseTransaction,
-    pub(crate) backend: DbBackend,
-    pub(crate) now: Timestamp,
-    pub(crate) sealer: &'a Sealer,
-    /// The order of the jobs that become ready; to be refreshed first.
-    pub(crate) book: &'a mut RankBook,
-    pub(crate) controls: &'a Controls,
-    idempotency_keys: Duration,
-    handover: Option<&'a Arc<Handover>>,
-    handed: Vec<(Reservation, ClaimedJob)>,
-    /// Leases given out in this transaction.
-    given: Vec<Lease>,
-    waiting: Vec<Lane>,
-}
-
-impl<'a> Unit<'a> {
-    /// Of a transaction that is not the writer's: nothing of it is handed over, for nobody here learns of its commit.
-    pub(crate) const fn of_caller(
-        txn: &'a DatabaseTransaction,
-        backend: DbBackend,
-        now: Timestamp,
-        sealer: &'a Sealer,
-        book: &'a mut RankBook,
-        controls: &'a Controls,
-    ) -> Self {
-        Self {
-            txn,
-            backend,
-            now,
-            sealer,
-            book,
-            controls,
-            // No key is claimed there.
-            idempotency_keys: Duration::ZERO,
-            handover: None,
-            handed: Vec::new(),
-            given: Vec::new(),
-            waiting: Vec::new(),
-        }
-    }
-
-    /// The lanes in which work waits from the commit on.
-    pub(crate) fn lanes(self) -> Vec<Lane> {
-        self.waiting
-    }
-
-    /// A statement in the words of the database.
-    pub(crate) fn statement(
-        &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Statement {
-        sql::statement(self.backend, sql, values)
-    }
-
-    /// Brings [`Self::book`] up to date.
-    pub(crate) async fn refresh_ranks(&mut self) -> Result<(), DbErr> {
-        self.book.refresh(self.txn, self.backend).await
-    }
-
-    /// Lets other nodes know how far the lanes have come, once a second.
-    pub(crate) async fn put_down_ranks_now_and_then(&mut self) -> Result<(), DbErr> {
-        self.book
-            .put_down_now_and_then(self.txn, self.backend)
-            .await
-    }
-
-    /// Puts down how far the lanes have come, for statements that read it.
-    pub(crate) async fn put_down_ranks(&mut self) -> Result<(), DbErr> {
-        self.book.put_down(self.txn, self.backend).await
-    }
-
-    /// Idempotency keys made at or before this instant, in microseconds since 1970, are free again.
-    pub(crate) fn keys_before(&self) -> i64 {
-        stale(self.now, self.idempotency_keys)
-    }
-
-    /// A free executor for a job of `lane`, if it need not wait.
-    pub(crate) fn reserve(&self, lane: &Lane) -> Option<Reservation> {
-        self.handover?.reserve(lane)
-    }
-
-    /// The job was inserted as leased: it starts after the commit.
-    pub(crate) fn hand_over(&mut self, reservation: Reservation, job: ClaimedJob) {
-        self.gave(&job.lease);
-        self.handed.push((reservation, job));
-    }
-
-    /// A lease is given out: if the answer to the commit is lost, nobody will hold it.
-    pub(crate) fn gave(&mut self, lease: &Lease) {
-        self.given.push(Lease {
-            job: lease.job,
-            fence: lease.fence,
-            boot: lease.boot,
-        });
-    }
-
-    /// A job was inserted as ready: the worker is told after the commit.
-    pub(crate) fn work_waits(&mut self, lane: Lane) {
-        self.waiting.push(lane);
     }
 }
 

@@ -8,8 +8,8 @@ use posthaste_domain::{
 };
 use posthaste_migrations::{Migrator, MigratorTrait};
 use posthaste_queue::{
-    BootId, ClaimRequest, ClaimedJob, JobId, LaneDemand, NewJob, Pulse, Queue, Settled, Settlement,
-    SharedLimits, Swept, Verdict,
+    BootId, ClaimRequest, ClaimedJob, JobId, LaneDemand, NewJob, Operate, Pulse, Queue, Settled,
+    Settlement, SharedLimits, Swept, Verdict,
 };
 use posthaste_store::{Migrate, Store};
 use sea_orm::ConnectionTrait;
@@ -176,6 +176,27 @@ async fn claimers_on_two_nodes_never_share_a_job() {
     let all: Vec<_> = claimers.join_all().await.concat();
     assert_eq!(all.len(), 400);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 400);
+}
+
+/// I18. A node shows what was switched with its beats, wherever that was; one that does not beat is named.
+#[tokio::test]
+async fn a_switch_names_the_nodes_that_do_not_act_by_it_yet() {
+    let Some(town) = Town::new().await else {
+        return;
+    };
+    let (office, live, silent) = (town.node().await, town.node().await, town.node().await);
+    let (_, (dumb, _)) = (joined(&live).await, joined(&silent).await);
+    silent.stop_beating();
+    let lane = "a".parse().expect("a lane");
+    let version = office.pause(&lane).await.unwrap();
+    let within = Instant::now() + Duration::from_secs(5);
+    while office.lagging(version).await.unwrap() != [dumb] {
+        assert!(Instant::now() < within, "the live node does not show it");
+        tokio::task::yield_now().await;
+    }
+    assert!(live.controls().is_paused(&lane) && !silent.controls().is_paused(&lane));
+    office.push(jobs(1)).await.unwrap();
+    assert_eq!(claim(&silent, dumb, 1).await, []);
 }
 
 /// Nodes that start together bring the schema up to date once.
