@@ -5,6 +5,7 @@ mod calls;
 mod disk;
 mod kills;
 mod load;
+mod poison;
 
 #[expect(dead_code, reason = "the e2e tests use the rest")]
 #[path = "../support/mod.rs"]
