@@ -97,6 +97,8 @@ pub struct DeadFilter {
     pub tenant: Option<String>,
     /// For this cause.
     pub cause: Option<Cause>,
+    /// Dead for at least so long.
+    pub dead_for: Option<Duration>,
 }
 
 /// How taking a job back ended.

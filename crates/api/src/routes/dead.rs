@@ -10,6 +10,7 @@ use posthaste_queue::{
     operate::{Cause, DeadFilter},
 };
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::{
     auth::Caller,
@@ -64,6 +65,7 @@ impl Wanted {
             kind: self.kind.clone(),
             tenant: self.owner.clone(),
             cause,
+            dead_for: None,
         })
     }
 
@@ -118,6 +120,20 @@ pub async fn list(
         problems.invalid(Pointer::root().member("after"), "is the id of a dead job");
         return Err(problems.into());
     };
+    if let Some(after) = after
+        && state
+            .parts
+            .operator
+            .dead(&only(after), None, 1)
+            .await?
+            .is_empty()
+    {
+        // An empty page would say that there are no more.
+        let mut problems = Problems::default();
+        let gone = "this job is not dead any more: begin with the first page";
+        problems.invalid(Pointer::root().member("after"), gone);
+        return Err(problems.into());
+    }
     // One more than shown tells whether there are more.
     let mut jobs = state.parts.operator.dead(&filter, after, limit + 1).await?;
     let has_more = jobs.len() > limit as usize;
@@ -135,9 +151,7 @@ pub async fn retry(
     caller: Caller,
     id: Id<JobId>,
 ) -> Result<Json<CountAnswer>, ApiError> {
-    caller.owner(Scope::Admin)?;
-    let count = state.parts.operator.retry_dead(&only(id)?, 1).await?;
-    one(count)
+    single(&state, &caller, id, Change::Retry).await
 }
 
 /// Drops one dead job.
@@ -149,9 +163,7 @@ pub async fn drop(
     caller: Caller,
     id: Id<JobId>,
 ) -> Result<Json<CountAnswer>, ApiError> {
-    caller.owner(Scope::Admin)?;
-    let count = state.parts.operator.discard_dead(&only(id)?, 1).await?;
-    one(count)
+    single(&state, &caller, id, Change::Drop).await
 }
 
 /// Puts all dead jobs of a filter back.
@@ -163,16 +175,7 @@ pub async fn retry_all(
     caller: Caller,
     query: WantedQuery,
 ) -> Result<Json<CountAnswer>, ApiError> {
-    caller.owner(Scope::Admin)?;
-    let filter = read(query)?.filter_of_change()?;
-    let mut count = 0;
-    loop {
-        let step = state.parts.operator.retry_dead(&filter, STEP).await?;
-        count += step;
-        if step == 0 {
-            return Ok(counted(count));
-        }
-    }
+    every(&state, &caller, query, Change::Retry).await
 }
 
 /// Drops all dead jobs of a filter.
@@ -184,30 +187,63 @@ pub async fn drop_all(
     caller: Caller,
     query: WantedQuery,
 ) -> Result<Json<CountAnswer>, ApiError> {
+    every(&state, &caller, query, Change::Drop).await
+}
+
+/// What becomes of dead jobs.
+#[derive(Clone, Copy)]
+enum Change {
+    Retry,
+    Drop,
+}
+
+impl Change {
+    async fn of(self, state: &AppState, filter: &DeadFilter, limit: u32) -> Result<u64, ApiError> {
+        let operator = &state.parts.operator;
+        Ok(match self {
+            Self::Retry => operator.retry_dead(filter, limit).await?,
+            Self::Drop => operator.discard_dead(filter, limit).await?,
+        })
+    }
+}
+
+async fn single(
+    state: &AppState,
+    caller: &Caller,
+    id: Id<JobId>,
+    change: Change,
+) -> Result<Json<CountAnswer>, ApiError> {
     caller.owner(Scope::Admin)?;
-    let filter = read(query)?.filter_of_change()?;
-    let mut count = 0;
+    match change.of(state, &only(id.known()?), 1).await? {
+        0 => Err(ApiError::not_found()),
+        count => Ok(counted(count)),
+    }
+}
+
+async fn every(
+    state: &AppState,
+    caller: &Caller,
+    query: WantedQuery,
+    change: Change,
+) -> Result<Json<CountAnswer>, ApiError> {
+    caller.owner(Scope::Admin)?;
+    let mut filter = read(query)?.filter_of_change()?;
+    let (began, mut count) = (Instant::now(), 0);
     loop {
-        let step = state.parts.operator.discard_dead(&filter, STEP).await?;
-        count += step;
-        if step == 0 {
-            return Ok(counted(count));
+        // What dies again meanwhile is not put back once more.
+        filter.dead_for = Some(began.elapsed());
+        match change.of(state, &filter, STEP).await? {
+            0 => return Ok(counted(count)),
+            step => count += step,
         }
     }
 }
 
-fn only(id: Id<JobId>) -> Result<DeadFilter, ApiError> {
-    Ok(DeadFilter {
-        id: Some(id.known()?),
+fn only(id: JobId) -> DeadFilter {
+    DeadFilter {
+        id: Some(id),
         ..DeadFilter::default()
-    })
-}
-
-fn one(count: u64) -> Result<Json<CountAnswer>, ApiError> {
-    if count == 0 {
-        return Err(ApiError::not_found());
     }
-    Ok(counted(count))
 }
 
 fn counted(count: u64) -> Json<CountAnswer> {

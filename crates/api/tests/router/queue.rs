@@ -158,6 +158,18 @@ async fn dead_jobs_are_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_page_behind_a_job_that_is_gone_is_refused_not_empty() {
+    let (api, _) = with_dead(3).await;
+    let first = api.get("/queue/dead?limit=1").await.expect(200).json();
+    let last = first["data"][0]["id"].as_str().expect("an id");
+    api.post(&format!("/queue/dead/{last}/drop"), &json!(null))
+        .await
+        .expect(200);
+    let behind = api.get(&format!("/queue/dead?limit=1&after={last}")).await;
+    behind.expect_problem(422, "validation_error");
+}
+
+#[tokio::test]
 async fn dead_jobs_are_put_back_or_dropped_singly_or_by_filter() {
     let (api, queue) = with_dead(4).await;
     let one = |what: &str| format!("/queue/dead/{}/{what}", numbered(1));

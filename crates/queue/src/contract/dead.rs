@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::tools::{
-    claim, claim_one, crashed, job, joined, lane, numbers, of_tenant, push, settle,
+    HOUR, claim, claim_one, crashed, job, joined, lane, numbers, of_tenant, push, settle,
 };
 use crate::{
     job::NewJob,
@@ -72,6 +72,11 @@ pub(super) async fn dead_jobs_are_shown_by_filter_and_page<Q: Queue + Operate>(q
         ..any()
     };
     assert_eq!(page(queue, kind).await, [2]);
+    let long = DeadFilter {
+        dead_for: Some(HOUR),
+        ..any()
+    };
+    assert_eq!(page(queue, long).await, []);
     let behind = queue.dead(&any(), Some(job(3, "a").id), 1).await;
     let behind = behind.expect("an answer");
     assert_eq!(behind.len(), 1);

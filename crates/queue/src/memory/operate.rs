@@ -25,6 +25,7 @@ impl DeadFilter {
             kind,
             tenant,
             cause,
+            dead_for,
         } = self;
         id.is_none_or(|id| id == dead.id)
             && lane.as_ref().is_none_or(|lane| *lane == dead.row.lane)
@@ -33,6 +34,7 @@ impl DeadFilter {
                 .as_ref()
                 .is_none_or(|tenant| *tenant == dead.row.tenant)
             && cause.is_none_or(|cause| cause == dead.cause)
+            && dead_for.is_none_or(|least| dead.at.elapsed() >= least)
     }
 }
 

@@ -24,14 +24,15 @@ const fn word(cause: Cause) -> &'static str {
     }
 }
 
-/// The condition of a filter, and its values.
-fn condition(filter: &DeadFilter) -> (String, Vec<Value>) {
+/// The condition of a filter at `now`, and its values.
+fn condition(filter: &DeadFilter, now: i64) -> (String, Vec<Value>) {
     let DeadFilter {
         id,
         lane,
         kind,
         tenant,
         cause,
+        dead_for,
     } = filter;
     let parts = [
         id.map(|id| ("id = ?", Value::from(id.as_uuid()))),
@@ -41,6 +42,10 @@ fn condition(filter: &DeadFilter) -> (String, Vec<Value>) {
             .as_ref()
             .map(|tenant| ("tenant = ?", tenant.as_str().into())),
         cause.map(|cause| ("cause = ?", word(cause).into())),
+        dead_for.map(|least| {
+            let least = i64::try_from(least.as_micros()).unwrap_or(i64::MAX);
+            ("died_at <= ?", now.saturating_sub(least).into())
+        }),
     ];
     let (mut sql, mut values) = (String::from("1 = 1"), Vec::new());
     for (part, value) in parts.into_iter().flatten() {
@@ -58,7 +63,7 @@ pub(super) async fn page(
     limit: u32,
 ) -> Result<Vec<DeadJob>, DbErr> {
     let now = micros(store.connector.now(&store.reader, &*store.clock).await?);
-    let (mut which, mut values) = condition(filter);
+    let (mut which, mut values) = condition(filter, now);
     if let Some(after) = after {
         which.push_str(
             " AND (died_at, id) < ((SELECT d.died_at FROM dead_jobs d WHERE d.id = ?), ?)",
@@ -107,7 +112,7 @@ async fn locked(
     limit: u32,
     also: &str,
 ) -> Result<Vec<Value>, DbErr> {
-    let (which, mut values) = condition(filter);
+    let (which, mut values) = condition(filter, micros(unit.now));
     values.push(i64::from(limit).into());
     let sql = format!(
         "SELECT id FROM dead_jobs WHERE {which}{also} ORDER BY died_at, id LIMIT ?{}",
