@@ -61,42 +61,19 @@ impl Ranks {
 
     /// The rank at which a job of `tenant` becomes ready now.
     pub fn enter(&mut self, lane: &Lane, tenant: &str, turn: Turn) -> Rank {
-        let rank = self.next(lane, tenant, turn);
-        self.entered(lane, tenant, turn, rank);
-        rank
-    }
-
-    /// The rank that [`Self::enter`] would give; the job may still turn out not to enter.
-    #[must_use]
-    pub fn next(&self, lane: &Lane, tenant: &str, turn: Turn) -> Rank {
-        let Some(lane) = self.0.get(lane) else {
-            return Rank::default();
-        };
-        let last = lane.tenants(turn).last.get(tenant);
-        last.map_or(lane.reached, |last| Rank(last.0 + 1).max(lane.reached))
-    }
-
-    /// A job of `tenant` became ready at this rank, which [`Self::next`] gave.
-    pub fn entered(&mut self, lane: &Lane, tenant: &str, turn: Turn, rank: Rank) {
-        let lane = self.lane(lane);
-        let reached = lane.reached;
+        let LaneRanks {
+            reached,
+            first,
+            again,
+        } = self.lane(lane);
         match turn {
-            Turn::First => lane.first.entered(tenant, rank, reached),
-            Turn::Again => lane.again.entered(tenant, rank, reached),
+            Turn::First => first.enter(tenant, *reached),
+            Turn::Again => again.enter(tenant, *reached),
         }
     }
 
     fn lane(&mut self, lane: &Lane) -> &mut LaneRanks {
         self.0.entry(lane.clone()).or_default()
-    }
-}
-
-impl LaneRanks {
-    fn tenants(&self, turn: Turn) -> &Tenants {
-        match turn {
-            Turn::First => &self.first,
-            Turn::Again => &self.again,
-        }
     }
 }
 
@@ -111,16 +88,17 @@ impl Tenants {
     /// Tenants that the lane has caught up with are forgotten once there are so many more than the last time.
     const SLACK: usize = 1024;
 
-    fn entered(&mut self, tenant: &str, rank: Rank, reached: Rank) {
+    fn enter(&mut self, tenant: &str, reached: Rank) -> Rank {
         if self.last.len() > 2 * self.pruned_to + Self::SLACK {
             self.last.retain(|_, last| *last >= reached);
             self.pruned_to = self.last.len();
         }
         if let Some(last) = self.last.get_mut(tenant) {
-            *last = rank;
-        } else {
-            self.last.insert(tenant.into(), rank);
+            *last = Rank(last.0 + 1).max(reached);
+            return *last;
         }
+        self.last.insert(tenant.into(), reached);
+        reached
     }
 }
 

@@ -99,6 +99,10 @@ impl State {
     pub(super) fn push(&mut self, job: NewJob) -> Pushed {
         let taken = |key: &String| self.unique.contains_key(key);
         if self.jobs.contains_key(&job.id) || job.unique.as_ref().is_some_and(taken) {
+            if job.delay.is_zero() {
+                // Its rank is nobody's, as on a database, which finds out too late.
+                self.ranks.enter(&job.lane, &job.tenant, Turn::First);
+            }
             return Pushed::Known;
         }
         let NewJob {
