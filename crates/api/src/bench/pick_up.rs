@@ -22,9 +22,11 @@ use super::{
 /// Most mails of one figure.
 const MAILS: u64 = 200;
 /// Longest time for them.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Longest pause between two of them: each meets another moment between two polls.
-const PAUSE_MS: u64 = 40;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Pauses between two of them are this long at least, so that the system is idle (hints to other nodes are sent at most
+/// twenty times a second), and up to so much longer: each meets another moment between two polls.
+const IDLE_MS: u64 = 60;
+const SPREAD_MS: u64 = 40;
 
 /// Accepted and worked on by one node, whose free executor takes the mail without a claim.
 pub(super) async fn on_one_node(node: &Node, ground: &Ground) -> Result<Percentiles, BenchError> {
@@ -66,7 +68,7 @@ async fn measure(
         let started = tally.started(number).await;
         latencies.add(started.saturating_duration_since(submitted));
         // A multiple that shares no factor with the range visits all of it.
-        let pause = (number * 17) % PAUSE_MS;
+        let pause = IDLE_MS + (number * 17) % SPREAD_MS;
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
     worker.end().await?;
