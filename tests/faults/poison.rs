@@ -42,11 +42,7 @@ fn a_mail_that_is_in_hand_at_three_kills_is_quarantined_and_its_neighbour_is_not
     let never = Answer::Late(300 * SECOND, "250 2.1.5 ok");
     let taken = Answer::Say("250 2.1.5 ok");
     sink.answer(Stage::Recipient, "poison@example.com", &[never]);
-    sink.answer(
-        Stage::Recipient,
-        "neighbour@example.com",
-        &[never, never, taken],
-    );
+    sink.answer(Stage::Recipient, "neighbour@example.com", &[never]);
     let desk = Desk::new()
         .set("transports.relay.kind", "smtp")
         .set("transports.relay.host", "127.0.0.1")
@@ -67,6 +63,8 @@ fn a_mail_that_is_in_hand_at_three_kills_is_quarantined_and_its_neighbour_is_not
         server.kill();
         (server, client) = start();
     }
+    // Not by a count of attempts: a kill may come before the recipient was named.
+    sink.answer(Stage::Recipient, "neighbour@example.com", &[taken]);
     let up = Instant::now();
     let good = submit(&client, "good");
     becomes(&client, &good, "delivered", 5 * SECOND);
