@@ -2,8 +2,8 @@
 //! running it, and a text that was seen before is prepared already.
 //!
 //! On PostgreSQL rows travel as one array a column, so that one statement serves any number of them. (As text: arrays that
-//! hold a null cannot be bound through SeaORM in another form.) On SQLite they are lists of values, cut into pieces whose
-//! lengths are powers of two: few texts in all, and few steps for each batch.
+//! hold a null cannot be bound through SeaORM in another form.) On SQLite they are a list of values, filled up to a power
+//! of two with rows that a limit cuts off: few texts in all, and one step for each batch.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use sea_orm::{
     EntityTrait, IdenStatic, Iterable, QueryResult, Value,
 };
 
-use crate::writer::Unit;
+use crate::{sql, writer::Unit};
 
 /// Most values in one piece on SQLite: a longer one saves nothing more, and its prepared form takes memory for good.
 const PIECE: usize = 1024;
@@ -37,6 +37,17 @@ impl Kind {
             ColumnType::Boolean => Self::Bool,
             ColumnType::VarBinary(_) | ColumnType::Binary(_) | ColumnType::Blob => Self::Bytes,
             _ => Self::Text,
+        }
+    }
+
+    const fn null(self) -> Value {
+        match self {
+            Self::Uuid => Value::Uuid(None),
+            Self::Text => Value::String(None),
+            Self::Int => Value::Int(None),
+            Self::BigInt => Value::BigInt(None),
+            Self::Bool => Value::Bool(None),
+            Self::Bytes => Value::Bytes(None),
         }
     }
 
@@ -91,25 +102,31 @@ impl Rows {
         if backend == DbBackend::Postgres {
             return vec![columns(&kinds, values)];
         }
-        let row = format!("({})", vec!["?"; kinds.len()].join(", "));
+        let most = (PIECE / kinds.len()).max(1) * kinds.len();
         let mut pieces = Vec::new();
-        let mut left = values.len() / kinds.len();
-        while left > 0 {
-            let count = power_of_two(left.min(PIECE / kinds.len()));
-            let rest = values.split_off(count * kinds.len());
-            pieces.push(Piece {
-                rows: format!("VALUES {}", vec![row.as_str(); count].join(", ")),
-                values: std::mem::replace(&mut values, rest),
-            });
-            left -= count;
+        while values.len() > most {
+            let rest = values.split_off(most);
+            pieces.push(list(&kinds, std::mem::replace(&mut values, rest)));
         }
+        pieces.push(list(&kinds, values));
         pieces
     }
 }
 
-/// The largest power of two that is not above `count`, which is not zero.
-fn power_of_two(count: usize) -> usize {
-    1 << count.max(1).ilog2()
+/// A list of rows, the absent ones of which are cut off.
+fn list(kinds: &[Kind], mut values: Vec<Value>) -> Piece {
+    let count = values.len() / kinds.len();
+    let full = count.next_power_of_two();
+    let absent = kinds.iter().map(|kind| kind.null());
+    values.extend(absent.cycle().take((full - count) * kinds.len()));
+    values.push(i64::try_from(count).unwrap_or(i64::MAX).into());
+    Piece {
+        rows: format!(
+            "SELECT * FROM (VALUES {}) LIMIT ?",
+            sql::rows(full, kinds.len())
+        ),
+        values,
+    }
 }
 
 /// Row by row to column by column.
@@ -214,15 +231,9 @@ impl Insert {
         Ok(())
     }
 
-    /// Runs all of them, in their order: in one round trip on PostgreSQL, where that costs more than the rows. Keys
-    /// between their tables are looked at when all rows are there.
+    /// Runs all of them, in their order and in one round trip, which costs more than the rows. On PostgreSQL keys between
+    /// their tables are looked at when all rows are there.
     pub(crate) async fn run_all(inserts: Vec<Self>, unit: &Unit<'_>) -> Result<(), DbErr> {
-        if unit.backend != DbBackend::Postgres {
-            for insert in inserts {
-                insert.run(unit).await?;
-            }
-            return Ok(());
-        }
         let (mut texts, mut values) = (Vec::new(), Vec::new());
         for Self { into, rows } in inserts {
             for piece in rows.pieces(unit.backend) {
@@ -230,17 +241,13 @@ impl Insert {
                 values.extend(piece.values);
             }
         }
-        let Some(last) = texts.pop() else {
-            return Ok(());
-        };
-        let before: Vec<_> = (1..)
-            .zip(texts)
-            .map(|(number, text)| format!("step{number} AS ({text})"))
-            .collect();
-        let sql = if before.is_empty() {
-            last
-        } else {
-            format!("WITH {} {last}", before.join(", "))
+        let sql = match (texts.pop(), unit.backend) {
+            (None, _) => return Ok(()),
+            (Some(last), DbBackend::Postgres) => steps(texts, last),
+            (Some(last), _) => {
+                texts.push(last);
+                texts.join("; ")
+            }
         };
         unit.txn.execute_raw(unit.statement(&sql, values)).await?;
         Ok(())
@@ -264,6 +271,18 @@ impl Insert {
     }
 }
 
+/// Statements as one, for a database that prepares no more than one at a time.
+fn steps(before: Vec<String>, last: String) -> String {
+    if before.is_empty() {
+        return last;
+    }
+    let steps: Vec<_> = (1..)
+        .zip(before)
+        .map(|(number, text)| format!("step{number} AS ({text})"))
+        .collect();
+    format!("WITH {} {last}", steps.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -279,16 +298,21 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_powers_of_two_and_together_all_rows_in_order() {
+    fn pieces_are_filled_up_to_powers_of_two_and_together_are_all_rows_in_order() {
         for count in [0, 1, 2, 3, 5, 64, 100, 511, 512, 513, 2000] {
-            let pieces = rows(count).pieces(DbBackend::Sqlite);
-            for piece in &pieces {
-                let length = piece.values.len() / 2;
-                assert!(length.is_power_of_two() && piece.values.len() <= PIECE);
-                assert_eq!(piece.rows.matches("(?, ?)").count(), length);
+            let mut together = Vec::new();
+            for piece in rows(count).pieces(DbBackend::Sqlite) {
+                let length = piece.rows.matches("(?, ?)").count();
+                assert!(length.is_power_of_two() && 2 * length <= PIECE);
+                let (limit, mut values) = (piece.values.last().cloned(), piece.values);
+                assert_eq!(values.len(), 2 * length + 1);
+                let Some(Value::BigInt(Some(limit))) = limit else {
+                    panic!("a number of rows");
+                };
+                values.truncate(2 * usize::try_from(limit).expect("not below zero"));
+                together.append(&mut values);
             }
-            let together = pieces.into_iter().flat_map(|piece| piece.values);
-            assert_eq!(together.collect::<Vec<_>>(), rows(count).values);
+            assert_eq!(together, rows(count).values);
         }
     }
 
