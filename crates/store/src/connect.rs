@@ -2,6 +2,7 @@
 //! that died.
 
 mod connector;
+mod log;
 mod postgres;
 mod sqlite;
 
@@ -20,7 +21,7 @@ use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait};
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 
-pub(crate) use self::{connector::Connector, postgres::Postgres, sqlite::Sqlite};
+pub(crate) use self::{connector::Connector, log::Log, postgres::Postgres, sqlite::Sqlite};
 use crate::{
     accept::InFlight,
     beat::Beats,

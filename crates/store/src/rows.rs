@@ -113,7 +113,8 @@ impl Rows {
     }
 }
 
-/// A list of rows, the absent ones of which are cut off.
+/// A list of rows, the absent ones of which are cut off. (The limit is a sum: SQLite looks at the value of a bare one when
+/// it plans, and so prepares the statement anew for each.)
 fn list(kinds: &[Kind], mut values: Vec<Value>) -> Piece {
     let count = values.len() / kinds.len();
     let full = count.next_power_of_two();
@@ -122,7 +123,7 @@ fn list(kinds: &[Kind], mut values: Vec<Value>) -> Piece {
     values.push(i64::try_from(count).unwrap_or(i64::MAX).into());
     Piece {
         rows: format!(
-            "SELECT * FROM (VALUES {}) LIMIT ?",
+            "SELECT * FROM (VALUES {}) LIMIT 0 + ?",
             sql::rows(full, kinds.len())
         ),
         values,

@@ -11,12 +11,13 @@ use sea_orm::{
     sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::OpenError;
+use super::{OpenError, log::Log};
 
 /// Most statements that a connection keeps prepared: about twenty texts, most of them in some ten lengths.
 const STATEMENTS: usize = 300;
+/// Bytes that the file of the log keeps when it begins anew.
+const LOG_KEPT: u64 = 64 << 20;
 
-/// Makes connections to one database file.
 #[derive(Debug, Clone)]
 pub(crate) struct Sqlite {
     pub(super) path: PathBuf,
@@ -80,8 +81,8 @@ impl Sqlite {
                 .statement_cache_capacity(STATEMENTS)
                 // Checkpoints are asked for, never run inside a commit.
                 .pragma("wal_autocheckpoint", "0")
-                // A log that was emptied is cut, not kept at its largest size.
-                .pragma("journal_size_limit", "0")
+                // A log that begins anew is written over; one that had grown is cut.
+                .pragma("journal_size_limit", LOG_KEPT.to_string())
         });
         Database::connect(options).await
     }
@@ -111,11 +112,8 @@ impl Sqlite {
         options
     }
 
-    /// Bytes in the write-ahead log.
-    pub(crate) fn wal_size(&self) -> u64 {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push("-wal");
-        std::fs::metadata(PathBuf::from(name)).map_or(0, |meta| meta.len())
+    pub(crate) fn log(&self) -> Log {
+        Log::beside(&self.path)
     }
 
     /// Bytes free where the database lies; `None` if the system does not say.

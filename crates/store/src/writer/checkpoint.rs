@@ -1,57 +1,97 @@
 //! Writing the log back. The writer's commits never do it: a checkpoint inside a commit costs every caller of that batch
-//! its time. Under steady writes a passive checkpoint never reaches the end of the log, which would then grow for ever;
-//! so above a size the writer leaves a gap between two batches, in which the log is written back whole and emptied.
+//! its time. It is done beside them, step by step, by passive checkpoints; but under steady writes these never reach the
+//! end of the log, which would then grow for ever. So above a size the writer leaves a gap between two batches, in which
+//! the little that is left is written back, and the next batch begins the log anew, in the file as it is: to write over
+//! blocks that a file has is half as dear to sync as to append to it.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
-use crate::connect::Sqlite;
+use crate::connect::{Log, Sqlite};
+
+/// A step is taken when so much waits, as a share of the mark.
+const STEP: u64 = 4;
 
 pub(super) struct Checkpointer {
     connector: Sqlite,
+    log: Log,
     above: u64,
     connection: Option<DatabaseConnection>,
-    /// The size at which the next try is worth it: raised while a reader holds the log, so that not every gap waits.
+    /// A step beside the writer.
+    step: Option<JoinHandle<Result<Reached, DbErr>>>,
+    /// How long the log was when the last step began.
+    stepped: u64,
+    /// The size at which the next gap is worth it: raised while a reader holds the log, so that not every gap waits.
     next: u64,
 }
 
 impl Checkpointer {
     pub(super) fn new(connector: Sqlite, above: u64) -> Self {
         Self {
+            log: connector.log(),
             connector,
             above,
             connection: None,
+            step: None,
+            stepped: 0,
             next: above,
         }
     }
 
-    /// The gap: called while nothing is being written.
+    /// Called while nothing is being written: begins a step, or uses the gap.
     pub(super) async fn between_batches(&mut self) {
-        let size = self.connector.wal_size();
-        if size <= self.next {
-            return;
+        let bytes = self.log.bytes();
+        // It has begun anew.
+        self.stepped = self.stepped.min(bytes);
+        let stepped = self.step.as_ref().is_some_and(JoinHandle::is_finished);
+        // After a step little is left; but a disk too slow for steps does not let the log grow for ever.
+        let late = bytes > self.next.saturating_add(self.above / 2);
+        let gap = late || stepped && bytes > self.next;
+        if stepped || gap {
+            self.join().await;
         }
-        match self.truncate().await {
-            Ok(Emptied::Yes) => {
-                debug!(bytes = size, "emptied the write-ahead log");
+        if gap {
+            self.use_gap(bytes).await;
+        } else if self.step.is_none() && bytes - self.stepped > self.above / STEP {
+            self.begin_step(bytes).await;
+        }
+    }
+
+    async fn begin_step(&mut self, bytes: u64) {
+        match self.connection().await {
+            Ok(connection) => {
+                self.stepped = bytes;
+                let passive = async move { checkpoint(&connection, "PASSIVE").await };
+                self.step = Some(tokio::spawn(passive));
+            }
+            Err(error) => self.failed(&error, bytes),
+        }
+    }
+
+    async fn use_gap(&mut self, bytes: u64) {
+        let emptied = match self.connection().await {
+            Ok(connection) => checkpoint(&connection, "RESTART").await,
+            Err(error) => Err(error),
+        };
+        match emptied {
+            Ok(Reached::End) => {
+                debug!(bytes, "the write-ahead log begins anew");
                 self.next = self.above;
             }
-            Ok(Emptied::ReaderInTheWay) => self.next = size.saturating_add(self.above / 4),
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    bytes = size,
-                    "the write-ahead log could not be emptied"
-                );
-                self.connection = None;
-                self.next = size.saturating_add(self.above);
-            }
+            Ok(Reached::Reader) => self.next = bytes.saturating_add(self.above / 4),
+            Err(error) => self.failed(&error, bytes),
         }
     }
 
     /// The last gap, so that a stopped node leaves one file.
     pub(super) async fn finish(&mut self) {
-        if let Err(error) = self.truncate().await {
+        self.join().await;
+        let emptied = match self.connection().await {
+            Ok(connection) => checkpoint(&connection, "TRUNCATE").await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = emptied {
             warn!(
                 error = &error as &dyn std::error::Error,
                 "the write-ahead log could not be emptied at the end"
@@ -67,24 +107,51 @@ impl Checkpointer {
         }
     }
 
-    async fn truncate(&mut self) -> Result<Emptied, DbErr> {
-        let connection = match &self.connection {
-            Some(connection) => connection,
-            None => self.connection.insert(self.connector.checkpointer().await?),
-        };
-        let checkpoint =
-            Statement::from_string(DbBackend::Sqlite, "PRAGMA wal_checkpoint(TRUNCATE)");
-        let row = connection.query_one_raw(checkpoint).await?;
-        let busy: i64 = row.map_or(Ok(1), |row| row.try_get_by_index(0))?;
-        Ok(if busy == 0 {
-            Emptied::Yes
-        } else {
-            Emptied::ReaderInTheWay
-        })
+    /// Waits for the end of a step. One that panicked wrote nothing that the next will not write.
+    async fn join(&mut self) {
+        if let Some(step) = self.step.take()
+            && let Ok(Err(error)) = step.await
+        {
+            let bytes = self.log.bytes();
+            self.failed(&error, bytes);
+        }
+    }
+
+    async fn connection(&mut self) -> Result<DatabaseConnection, DbErr> {
+        if self.connection.is_none() {
+            self.connection = Some(self.connector.checkpointer().await?);
+        }
+        self.connection
+            .clone()
+            .ok_or_else(|| DbErr::Custom("no connection".into()))
+    }
+
+    fn failed(&mut self, error: &DbErr, bytes: u64) {
+        warn!(
+            error = error as &dyn std::error::Error,
+            bytes, "the write-ahead log could not be written back"
+        );
+        self.connection = None;
+        self.next = bytes.saturating_add(self.above);
     }
 }
 
-enum Emptied {
-    Yes,
-    ReaderInTheWay,
+async fn checkpoint(connection: &DatabaseConnection, mode: &str) -> Result<Reached, DbErr> {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    let row = connection
+        .query_one_raw(Statement::from_string(DbBackend::Sqlite, sql))
+        .await?;
+    let busy: i64 = row.map_or(Ok(1), |row| row.try_get_by_index(0))?;
+    Ok(if busy == 0 {
+        Reached::End
+    } else {
+        Reached::Reader
+    })
+}
+
+/// How far a checkpoint came.
+enum Reached {
+    End,
+    /// A reader needs what is left.
+    Reader,
 }
