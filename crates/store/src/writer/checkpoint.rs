@@ -5,7 +5,7 @@
 //! blocks that a file has is half as dear to sync as to append to it.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, warn};
 
 use crate::connect::{Log, Sqlite};
@@ -18,8 +18,8 @@ pub(super) struct Checkpointer {
     log: Log,
     above: u64,
     connection: Option<DatabaseConnection>,
-    /// A step beside the writer.
-    step: Option<JoinHandle<Result<Reached, DbErr>>>,
+    /// At most one step beside the writer.
+    step: JoinSet<Result<Reached, DbErr>>,
     /// How long the log was when the last step began.
     stepped: u64,
     /// The size at which the next gap is worth it: raised while a reader holds the log, so that not every gap waits.
@@ -33,7 +33,7 @@ impl Checkpointer {
             connector,
             above,
             connection: None,
-            step: None,
+            step: JoinSet::new(),
             stepped: 0,
             next: above,
         }
@@ -44,16 +44,17 @@ impl Checkpointer {
         let bytes = self.log.bytes();
         // It has begun anew.
         self.stepped = self.stepped.min(bytes);
-        let stepped = self.step.as_ref().is_some_and(JoinHandle::is_finished);
+        let ended = self.step.try_join_next();
         // After a step little is left; but a disk too slow for steps does not let the log grow for ever.
         let late = bytes > self.next.saturating_add(self.above / 2);
-        let gap = late || stepped && bytes > self.next;
-        if stepped || gap {
-            self.join().await;
+        let gap = late || ended.is_some() && bytes > self.next;
+        if let Some(ended) = ended {
+            self.ended(ended);
         }
         if gap {
+            self.join().await;
             self.use_gap(bytes).await;
-        } else if self.step.is_none() && bytes - self.stepped > self.above / STEP {
+        } else if self.step.is_empty() && bytes - self.stepped > self.above / STEP {
             self.begin_step(bytes).await;
         }
     }
@@ -63,7 +64,7 @@ impl Checkpointer {
             Ok(connection) => {
                 self.stepped = bytes;
                 let passive = async move { checkpoint(&connection, "PASSIVE").await };
-                self.step = Some(tokio::spawn(passive));
+                self.step.spawn(passive);
             }
             Err(error) => self.failed(&error, bytes),
         }
@@ -107,11 +108,16 @@ impl Checkpointer {
         }
     }
 
-    /// Waits for the end of a step. One that panicked wrote nothing that the next will not write.
+    /// Waits for the end of a step.
     async fn join(&mut self) {
-        if let Some(step) = self.step.take()
-            && let Ok(Err(error)) = step.await
-        {
+        while let Some(ended) = self.step.join_next().await {
+            self.ended(ended);
+        }
+    }
+
+    /// A step that panicked wrote nothing that the next will not write.
+    fn ended(&mut self, ended: Result<Result<Reached, DbErr>, JoinError>) {
+        if let Ok(Err(error)) = ended {
             let bytes = self.log.bytes();
             self.failed(&error, bytes);
         }
