@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::{
-    nodes::{new_database, node},
-    support::{desk::Desk, eventually::eventually, figures::figure, http::Client, sink::Sink},
+    nodes::node,
+    support::{
+        desk::Desk, eventually::eventually, figures::figure, http::Client, postgres::new_database,
+        sink::Sink,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);

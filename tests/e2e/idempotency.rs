@@ -5,12 +5,13 @@ use std::{thread, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    nodes::{new_database, node},
+    nodes::node,
     support::{
         desk::Desk,
         eventually::eventually,
         figures::figure,
         http::{Client, Reply},
+        postgres::new_database,
         sink::Sink,
     },
 };

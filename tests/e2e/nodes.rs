@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -11,31 +10,12 @@ use serde_json::json;
 use crate::support::{
     desk::Desk,
     eventually::eventually,
-    figures::{is_set, variable},
     http::Client,
+    postgres::{ask, new_database},
     sink::Sink,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A new database on the server of the test run; none without one, and the test is skipped then.
-pub(crate) fn new_database() -> Option<String> {
-    let Some(server) = variable("TEST_DATABASE_URL") else {
-        assert!(
-            !is_set("CI"),
-            "TEST_DATABASE_URL is not set: tests/run starts a PostgreSQL server"
-        );
-        return None;
-    };
-    let name = format!("e{}", uuid::Uuid::new_v4().simple());
-    let made = Command::new("psql")
-        .args([&format!("{server}/postgres"), "-q", "-c"])
-        .arg(format!("CREATE DATABASE {name}"))
-        .status()
-        .expect("psql comes with the server");
-    assert!(made.success());
-    Some(format!("{server}/{name}"))
-}
 
 pub(crate) fn node(database: &str, sink: &Sink, roles: &str) -> Desk {
     Desk::new()
@@ -54,12 +34,7 @@ pub(crate) fn node(database: &str, sink: &Sink, roles: &str) -> Desk {
 fn listeners(database: &str) -> usize {
     let count = "SELECT count(*) FROM pg_stat_activity \
          WHERE datname = current_database() AND query LIKE 'LISTEN%'";
-    let told = Command::new("psql")
-        .args([database, "-q", "-A", "-t", "-c", count])
-        .output()
-        .expect("psql comes with the server");
-    let told = String::from_utf8(told.stdout).expect("a number");
-    told.trim().parse().expect("a number")
+    ask(database, count).parse().expect("a number")
 }
 
 /// An API and a worker that polls this often, on one database.
@@ -106,10 +81,7 @@ fn a_worker_elsewhere_begins_at_once_what_a_node_accepts() {
     assert!(longest < SECOND, "{longest:?}");
     let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
          WHERE datname = current_database() AND query LIKE 'LISTEN%'";
-    let ended = Command::new("psql")
-        .args([&database, "-q", "-c", end])
-        .output();
-    assert!(ended.expect("psql comes with the server").status.success());
+    ask(&database, end);
     eventually("the worker listens again", 20 * SECOND, listens);
     let longest = longest_wait(&client, &sink, 5);
     assert!(longest < SECOND, "{longest:?}");

@@ -94,6 +94,12 @@ impl Process {
         })
     }
 
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        let ended = self.child.try_wait();
+        ended.expect("our own child can be waited for").is_none()
+    }
+
     /// Waits for a log entry that `pick` finds something in, among those already written too.
     #[track_caller]
     pub(crate) fn await_log<T>(

@@ -1,6 +1,6 @@
 """An SMTP server for tests: `sink.py PORT FOLDER`. Says `listening PORT` on standard output; ends with its input.
 
-It takes every mail, unless `script.json` in the folder says otherwise: by stage ("recipient", "dot") and recipient
+It takes every mail, unless `script.json` in the folder says otherwise: by stage ("recipient", "dot", "taken") and recipient
 ("*" for all that are not named), a list of answers {"reply": text or null to close the connection, "after": seconds}
 used in turn, the last one repeated. The file is read at each command, so a test may change it at any time.
 
@@ -55,7 +55,10 @@ class Sink:
             if reply and not reply.startswith("2"):
                 return reply
         self.keep(envelope)
-        return "250 2.0.0 ok"
+        reply = "250 2.0.0 ok"
+        for recipient in envelope.rcpt_tos:
+            reply = await self.answer(server, "taken", recipient, reply)
+        return reply
 
     def keep(self, envelope):
         body = envelope.original_content

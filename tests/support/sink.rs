@@ -43,7 +43,7 @@ pub(crate) struct Taken {
     pub(crate) file: String,
 }
 
-/// How the server answers a recipient, or the final dot of a mail to that recipient.
+/// How the server answers a recipient, or the final dot of a mail to that recipient before or after it takes the mail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     /// With this reply, `451 4.7.1 later`.
@@ -61,6 +61,8 @@ pub(crate) enum Stage {
     Recipient,
     /// The final dot of DATA. Only a 2xx reply takes the mail.
     Dot,
+    /// The final dot, but the mail is taken first, whatever the reply.
+    Taken,
 }
 
 impl Sink {
@@ -124,6 +126,7 @@ impl Sink {
         let stage = match stage {
             Stage::Recipient => "recipient",
             Stage::Dot => "dot",
+            Stage::Taken => "taken",
         };
         self.script[stage][recipient] = answers.iter().copied().map(Answer::to_json).collect();
         let written = self.folder.path().join("script.new");

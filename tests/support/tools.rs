@@ -4,11 +4,12 @@
 //! reads a skipped line there.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use super::figures::is_set;
+use super::figures::{is_set, variable};
 
 /// Where a Python with aiosmtpd is looked for, in the order of `tests/run`.
 const PYTHONS: &[&str] = &[
@@ -31,6 +32,23 @@ pub(crate) fn strace() -> Option<&'static str> {
     or_skip(
         "strace",
         succeeds("strace", &["--version"]).then_some("strace"),
+    )
+}
+
+/// The folder of PostgreSQL's programs, looked for where `tests/run` looks.
+pub(crate) fn postgres() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql");
+    let usual = versions
+        .into_iter()
+        .flatten()
+        .filter_map(|version| Some(version.ok()?.path().join("bin")));
+    let path = variable("PATH").unwrap_or_default();
+    let found = usual
+        .chain(std::env::split_paths(&path))
+        .find(|folder| folder.join("initdb").is_file());
+    or_skip(
+        "a PostgreSQL server with setpriv",
+        found.filter(|_| succeeds("setpriv", &["--version"])),
     )
 }
 

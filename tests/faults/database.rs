@@ -1,0 +1,106 @@
+//! A PostgreSQL server that goes and comes back under load.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    account::{drained, drawn_below, node, tell},
+    load::{Doors, History, Load},
+    support::{
+        eventually::eventually,
+        figures::figure,
+        postgres::{Server, Shutdown, ask},
+        sink::Sink,
+    },
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Between two submits.
+const PACE: Duration = Duration::from_millis(20);
+
+/// All sessions of the database but the one that asks.
+const END_CONNECTIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+/// R10, P1, I32. The database is restarted, fast and on the spot, and its connections are ended, under load: no node
+/// exits, clients are answered 200 or 503, a mail that is accepted once the database is back is delivered within five
+/// seconds, nothing is lost, and no reply of the database that never came sends a mail twice.
+#[test]
+fn a_database_that_goes_and_comes_back_loses_nothing_and_work_goes_on() {
+    let (Some(sink), Some(mut server)) = (Sink::start(), Server::start()) else {
+        return;
+    };
+    let database = server.new_database();
+    let desks = ["api,worker,scheduler", "api,worker"].map(|roles| node(&database, &sink, roles));
+    let doors = Doors::default();
+    let mut nodes: Vec<_> = desks.iter().map(|desk| desk.start()).collect();
+    for (place, node) in nodes.iter().enumerate() {
+        doors.open(place, node.client().with_key("re_ph_dev"));
+    }
+    let history = Arc::new(Mutex::new(History::default()));
+    let load = Load::paced(&doors, PACE, &history);
+    let mut slowest = Duration::ZERO;
+    for round in 0..figure(3, 30) {
+        let moment = load.acknowledged() + 30 + drawn_below(100);
+        eventually("mails are accepted", 30 * SECOND, || {
+            (load.acknowledged() >= moment).then_some(())
+        });
+        match round % 3 {
+            0 => {
+                server.stop(Shutdown::Fast);
+                server.resume();
+            }
+            1 => {
+                server.stop(Shutdown::Immediate);
+                server.resume();
+            }
+            _ => drop(ask(&database, END_CONNECTIONS)),
+        }
+        let (back, before) = (Instant::now(), acknowledged(&history));
+        eventually("work goes on", 5 * SECOND, || {
+            let is_new = |to: &String| !before.contains(to);
+            let taken = sink.history();
+            let arrived = taken.iter().rev().take(200).map(|taken| &taken.recipient);
+            let mut arrived = arrived.filter(|to| is_new(to));
+            let acknowledged = acknowledged(&history);
+            arrived.any(|to| acknowledged.contains(to)).then_some(())
+        });
+        tell(&format!("round {round}: after {:?}", back.elapsed()));
+        slowest = slowest.max(back.elapsed());
+        for node in &mut nodes {
+            assert!(node.is_running(), "{}", node.stderr());
+        }
+    }
+    load.finish();
+    let account = drained(&history, &sink, 60 * SECOND);
+    let history = history.lock().expect("no client panicked");
+    tell(&format!(
+        "{} acknowledged, answers {:?}, {} duplicates, went on after {slowest:?} at the latest",
+        history.acknowledged.len(),
+        history.statuses,
+        account.duplicates()
+    ));
+    assert_eq!(account.unexpected, Vec::<String>::new());
+    assert_eq!(account.duplicates(), 0);
+    let mut answers = history.statuses.keys();
+    assert!(
+        answers.all(|status| matches!(status, Some(200 | 503))),
+        "{:?}",
+        history.statuses
+    );
+    for node in &mut nodes {
+        node.terminate();
+        assert_eq!(node.wait(30 * SECOND).code(), Some(0), "{}", node.stderr());
+    }
+}
+
+fn acknowledged(history: &Mutex<History>) -> std::collections::BTreeSet<String> {
+    let history = history.lock().expect("no client panicked");
+    history
+        .acknowledged
+        .iter()
+        .map(|(to, _)| to.clone())
+        .collect()
+}
