@@ -12,13 +12,16 @@ use crate::{
         eventually::eventually,
         figures::figure,
         postgres::{Server, Shutdown, ask},
-        sink::Sink,
+        sink::{Answer, Sink, Stage},
     },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Between two submits.
 const PACE: Duration = Duration::from_millis(20);
+
+/// Between the taking of a mail and the reply that says so, so that there are ends to be recorded in each outage.
+const REPLY: Answer = Answer::Late(Duration::from_millis(150), "250 2.0.0 ok");
 
 /// All sessions of the database but the one that asks.
 const END_CONNECTIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -29,9 +32,10 @@ const END_CONNECTIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_s
 /// seconds, nothing is lost, and no reply of the database that never came sends a mail twice.
 #[test]
 fn a_database_that_goes_and_comes_back_loses_nothing_and_work_goes_on() {
-    let (Some(sink), Some(mut server)) = (Sink::start(), Server::start()) else {
+    let (Some(mut sink), Some(mut server)) = (Sink::start(), Server::start()) else {
         return;
     };
+    sink.answer(Stage::Taken, "*", &[REPLY]);
     let database = server.new_database();
     let desks = ["api,worker,scheduler", "api,worker"].map(|roles| node(&database, &sink, roles));
     let doors = Doors::default();
@@ -43,7 +47,7 @@ fn a_database_that_goes_and_comes_back_loses_nothing_and_work_goes_on() {
     let load = Load::paced(&doors, PACE, &history);
     let mut slowest = Duration::ZERO;
     for round in 0..figure(3, 30) {
-        let moment = load.acknowledged() + 30 + drawn_below(100);
+        let moment = load.acknowledged() + 50 + drawn_below(100);
         eventually("mails are accepted", 30 * SECOND, || {
             (load.acknowledged() >= moment).then_some(())
         });
@@ -74,7 +78,11 @@ fn a_database_that_goes_and_comes_back_loses_nothing_and_work_goes_on() {
         }
     }
     load.finish();
-    let account = drained(&history, &sink, 60 * SECOND);
+    drained(&history, &sink, 60 * SECOND);
+    eventually("every end is recorded", 60 * SECOND, || {
+        (ask(&database, "SELECT count(*) FROM jobs") == "0").then_some(())
+    });
+    let account = drained(&history, &sink, SECOND);
     let history = history.lock().expect("no client panicked");
     tell(&format!(
         "{} acknowledged, answers {:?}, {} duplicates, went on after {slowest:?} at the latest",
