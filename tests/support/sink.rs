@@ -140,7 +140,9 @@ impl Sink {
         let lines = self.read("history.jsonl");
         let parse =
             |line| serde_json::from_slice(line).expect("the sink writes whole lines of JSON");
-        lines
+        // The last one may be under way: a line across two pages of the file is seen page by page.
+        let whole = lines.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        lines[..whole]
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .map(parse)
