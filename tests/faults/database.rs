@@ -17,8 +17,8 @@ use crate::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Between two submits.
-const PACE: Duration = Duration::from_millis(20);
+/// Between two submits: well below what the nodes can send, so that new mail waits behind no backlog.
+const PACE: Duration = Duration::from_millis(50);
 
 /// Between the taking of a mail and the reply that says so, so that there are ends to be recorded in each outage.
 const REPLY: Answer = Answer::Late(Duration::from_millis(150), "250 2.0.0 ok");
@@ -47,7 +47,7 @@ fn a_database_that_goes_and_comes_back_loses_nothing_and_work_goes_on() {
     let load = Load::paced(&doors, PACE, &history);
     let mut slowest = Duration::ZERO;
     for round in 0..figure(3, 30) {
-        let moment = load.acknowledged() + 50 + drawn_below(100);
+        let moment = load.acknowledged() + 20 + drawn_below(40);
         eventually("mails are accepted", 30 * SECOND, || {
             (load.acknowledged() >= moment).then_some(())
         });
