@@ -102,7 +102,8 @@ impl Rows {
         if backend == DbBackend::Postgres {
             return vec![columns(&kinds, values)];
         }
-        let most = (PIECE / kinds.len()).max(1) * kinds.len();
+        // A power of two as well: a full piece is not filled up.
+        let most = (1 << (PIECE / kinds.len()).max(1).ilog2()) * kinds.len();
         let mut pieces = Vec::new();
         while values.len() > most {
             let rest = values.split_off(most);
@@ -300,20 +301,29 @@ mod tests {
 
     #[test]
     fn pieces_are_filled_up_to_powers_of_two_and_together_are_all_rows_in_order() {
-        for count in [0, 1, 2, 3, 5, 64, 100, 511, 512, 513, 2000] {
-            let mut together = Vec::new();
-            for piece in rows(count).pieces(DbBackend::Sqlite) {
-                let length = piece.rows.matches("(?, ?)").count();
-                assert!(length.is_power_of_two() && 2 * length <= PIECE);
-                let (limit, mut values) = (piece.values.last().cloned(), piece.values);
-                assert_eq!(values.len(), 2 * length + 1);
-                let Some(Value::BigInt(Some(limit))) = limit else {
-                    panic!("a number of rows");
-                };
-                values.truncate(2 * usize::try_from(limit).expect("not below zero"));
-                together.append(&mut values);
+        for columns in [1, 2, 3, 14] {
+            for count in [0, 1, 2, 3, 5, 64, 100, 341, 342, 511, 512, 513, 2000] {
+                let (mut all, mut together) = (Vec::new(), Vec::new());
+                let mut rows = Rows::of(&vec![Kind::BigInt; columns]);
+                for number in 0..count {
+                    let row = vec![Value::from(number); columns];
+                    all.extend(row.iter().cloned());
+                    rows.push(row);
+                }
+                for Piece { rows, mut values } in rows.pieces(DbBackend::Sqlite) {
+                    let Some(Value::BigInt(Some(limit))) = values.pop() else {
+                        panic!("a number of rows");
+                    };
+                    assert!(values.len() <= PIECE, "{columns} columns, {count} rows");
+                    let length = values.len() / columns;
+                    assert!(length.is_power_of_two());
+                    assert!(rows.ends_with("LIMIT 0 + ?"));
+                    assert_eq!(rows.matches('?').count(), values.len() + 1);
+                    values.truncate(columns * usize::try_from(limit).expect("not below zero"));
+                    together.append(&mut values);
+                }
+                assert_eq!(together, all);
             }
-            assert_eq!(together, rows(count).values);
         }
     }
 

@@ -41,9 +41,9 @@ impl Log {
         let file = File::open(&self.path)?;
         let mut header = [0; HEADER as usize];
         file.read_exact_at(&mut header, 0)?;
-        let [.., a, b, c, d, e, f, g, h, _, _, _, _, _, _, _, _] = header;
-        let salt = [a, b, c, d, e, f, g, h];
-        let page = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+        let page: [u8; 4] = part(&header, 8);
+        let page = u32::from_be_bytes(page);
+        let salt = part(&header, 16);
         let frame = FRAME + u64::from(page);
         if salt != self.salt {
             (self.salt, self.frames) = (salt, 0);
@@ -76,6 +76,11 @@ impl Log {
             HEADER + inside * frame
         })
     }
+}
+
+/// The bytes of the header from `at` on.
+fn part<const LENGTH: usize>(header: &[u8; HEADER as usize], at: usize) -> [u8; LENGTH] {
+    std::array::from_fn(|index| header[at + index])
 }
 
 #[cfg(test)]

@@ -18,10 +18,11 @@ const STATEMENTS: usize = 300;
 /// Bytes that the file of the log keeps when it begins anew.
 const LOG_KEPT: u64 = 64 << 20;
 
+/// Makes connections to one database file.
 #[derive(Debug, Clone)]
 pub(crate) struct Sqlite {
-    pub(super) path: PathBuf,
-    pub(super) busy_timeout: Duration,
+    pub(crate) path: PathBuf,
+    pub(crate) busy_timeout: Duration,
 }
 
 impl Sqlite {
@@ -112,6 +113,7 @@ impl Sqlite {
         options
     }
 
+    /// Its write-ahead log.
     pub(crate) fn log(&self) -> Log {
         Log::beside(&self.path)
     }

@@ -20,7 +20,9 @@ pub(super) struct Checkpointer {
     connection: Option<DatabaseConnection>,
     /// At most one step beside the writer.
     step: JoinSet<Result<Reached, DbErr>>,
-    /// How long the log was when the last step began.
+    /// How long the log was after the last batch.
+    seen: u64,
+    /// How long it was when the last step began.
     stepped: u64,
     /// The size at which the next gap is worth it: raised while a reader holds the log, so that not every gap waits.
     next: u64,
@@ -34,6 +36,7 @@ impl Checkpointer {
             above,
             connection: None,
             step: JoinSet::new(),
+            seen: 0,
             stepped: 0,
             next: above,
         }
@@ -42,8 +45,11 @@ impl Checkpointer {
     /// Called while nothing is being written: begins a step, or uses the gap.
     pub(super) async fn between_batches(&mut self) {
         let bytes = self.log.bytes();
-        // It has begun anew.
-        self.stepped = self.stepped.min(bytes);
+        if bytes < self.seen {
+            // It has begun anew, in a gap or after a step that reached the end.
+            (self.stepped, self.next) = (0, self.above);
+        }
+        self.seen = bytes;
         let ended = self.step.try_join_next();
         // After a step little is left; but a disk too slow for steps does not let the log grow for ever.
         let late = bytes > self.next.saturating_add(self.above / 2);
@@ -76,10 +82,7 @@ impl Checkpointer {
             Err(error) => Err(error),
         };
         match emptied {
-            Ok(Reached::End) => {
-                debug!(bytes, "the write-ahead log begins anew");
-                self.next = self.above;
-            }
+            Ok(Reached::End) => debug!(bytes, "the write-ahead log begins anew"),
             Ok(Reached::Reader) => self.next = bytes.saturating_add(self.above / 4),
             Err(error) => self.failed(&error, bytes),
         }
@@ -161,3 +164,6 @@ enum Reached {
     /// A reader needs what is left.
     Reader,
 }
+
+#[cfg(test)]
+mod tests;
