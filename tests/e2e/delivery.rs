@@ -15,13 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A desk whose streams send to the sink, with short waits between attempts.
 fn desk(sink: &Sink) -> Desk {
-    Desk::new()
-        .set("transports.relay.kind", "smtp")
-        .set("transports.relay.host", "127.0.0.1")
-        .set("transports.relay.port", sink.port().to_string())
-        .set("transports.relay.tls", "none")
-        .set("streams.transactional.transport", "relay")
-        .set("streams.transactional.retry", "300 ms, 500 ms")
+    Desk::sending_to(sink).set("streams.transactional.retry", "300 ms, 500 ms")
 }
 
 fn submit(client: &Client, to: &[&str]) -> String {

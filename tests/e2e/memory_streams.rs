@@ -16,11 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A stream `preview` in memory, one mail of which is sent at a time.
 fn desk(sink: &Sink, on_shutdown: &str) -> Desk {
-    Desk::new()
-        .set("transports.relay.kind", "smtp")
-        .set("transports.relay.host", "127.0.0.1")
-        .set("transports.relay.port", sink.port().to_string())
-        .set("transports.relay.tls", "none")
+    Desk::sending_to(sink)
         .set("streams.preview.transport", "relay")
         .set("streams.preview.durability", "memory")
         .set("streams.preview.permits", "1")

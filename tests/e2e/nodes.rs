@@ -18,15 +18,8 @@ use crate::support::{
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(crate) fn node(database: &str, sink: &Sink, roles: &str) -> Desk {
-    Desk::new()
-        .set("database.url", database)
-        .set("database.secret_key", "5e".repeat(32))
-        .set("roles", roles)
-        .set("transports.relay.kind", "smtp")
-        .set("transports.relay.host", "127.0.0.1")
-        .set("transports.relay.port", sink.port().to_string())
-        .set("transports.relay.tls", "none")
-        .set("streams.transactional.transport", "relay")
+    Desk::sending_to(sink)
+        .on(database, roles)
         .set("log.filter", "warn,posthaste_api::server=info")
 }
 

@@ -15,12 +15,7 @@ use crate::support::{
 const SECOND: Duration = Duration::from_secs(1);
 
 fn desk(sink: &Sink) -> Desk {
-    Desk::new()
-        .set("transports.relay.kind", "smtp")
-        .set("transports.relay.host", "127.0.0.1")
-        .set("transports.relay.port", sink.port().to_string())
-        .set("transports.relay.tls", "none")
-        .set("streams.transactional.transport", "relay")
+    Desk::sending_to(sink)
         .set("streams.transactional.permits", "1")
         .set("transports.relay.connections", "1")
 }

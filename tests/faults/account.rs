@@ -13,22 +13,14 @@ use crate::{
 
 /// An installation that sends to `sink`.
 pub(crate) fn desk(sink: &Sink) -> Desk {
-    Desk::new()
-        .set("transports.relay.kind", "smtp")
-        .set("transports.relay.host", "127.0.0.1")
-        .set("transports.relay.port", sink.port().to_string())
-        .set("transports.relay.tls", "none")
-        .set("streams.transactional.transport", "relay")
+    Desk::sending_to(sink)
         .set("streams.transactional.retry", "300 ms")
         .set("log.filter", "warn,posthaste_api::server=info")
 }
 
 /// One of several nodes on a PostgreSQL database, with its part of the work.
 pub(crate) fn node(database: &str, sink: &Sink, roles: &str) -> Desk {
-    desk(sink)
-        .set("database.url", database)
-        .set("database.secret_key", "5e".repeat(32))
-        .set("roles", roles)
+    desk(sink).on(database, roles)
 }
 
 /// What both ends say at the end.

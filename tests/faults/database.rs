@@ -12,6 +12,7 @@ use crate::{
         eventually::eventually,
         figures::figure,
         postgres::{Server, Shutdown, ask},
+        process::Process,
         sink::{Answer, Sink, Stage},
     },
 };
@@ -51,16 +52,20 @@ fn a_database_that_goes_and_comes_back_loses_nothing_and_work_goes_on() {
         eventually("mails are accepted", 30 * SECOND, || {
             (load.acknowledged() >= moment).then_some(())
         });
-        match round % 3 {
-            0 => {
-                server.stop(Shutdown::Fast);
-                server.resume();
-            }
-            1 => {
-                server.stop(Shutdown::Immediate);
-                server.resume();
-            }
-            _ => drop(ask(&database, END_CONNECTIONS)),
+        let how = [Some(Shutdown::Fast), Some(Shutdown::Immediate), None][round % 3];
+        if let Some(how) = how {
+            // A mail was taken just now and its reply is under way, so that its end meets no database.
+            let (taken, before) = (sink.history().len(), unsettled(&nodes));
+            eventually("a mail is taken", 10 * SECOND, || {
+                (sink.history().len() > taken).then_some(())
+            });
+            server.stop(how);
+            eventually("an end cannot be recorded", 30 * SECOND, || {
+                (unsettled(&nodes) > before).then_some(())
+            });
+            server.resume();
+        } else {
+            ask(&database, END_CONNECTIONS);
         }
         let (back, before) = (Instant::now(), acknowledged(&history));
         eventually("work goes on", 5 * SECOND, || {
@@ -102,6 +107,12 @@ fn a_database_that_goes_and_comes_back_loses_nothing_and_work_goes_on() {
         node.terminate();
         assert_eq!(node.wait(30 * SECOND).code(), Some(0), "{}", node.stderr());
     }
+}
+
+/// How often the nodes could not record what became of a mail.
+fn unsettled(nodes: &[Process]) -> usize {
+    let told = |node: &Process| node.stderr().matches("settling failed").count();
+    nodes.iter().map(told).sum()
 }
 
 fn acknowledged(history: &Mutex<History>) -> std::collections::BTreeSet<String> {

@@ -43,12 +43,7 @@ fn a_mail_that_is_in_hand_at_three_kills_is_quarantined_and_its_neighbour_is_not
     let taken = Answer::Say("250 2.1.5 ok");
     sink.answer(Stage::Recipient, "poison@example.com", &[never]);
     sink.answer(Stage::Recipient, "neighbour@example.com", &[never]);
-    let desk = Desk::new()
-        .set("transports.relay.kind", "smtp")
-        .set("transports.relay.host", "127.0.0.1")
-        .set("transports.relay.port", sink.port().to_string())
-        .set("transports.relay.tls", "none")
-        .set("streams.transactional.transport", "relay");
+    let desk = Desk::sending_to(&sink);
     let start = || -> (Process, Client) {
         let server = desk.start();
         let client = server.client().with_key("re_ph_dev");

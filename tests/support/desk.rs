@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{outbox::Outbox, process::Process};
+use super::{outbox::Outbox, process::Process, sink::Sink};
 
 /// The binary that this test run has built.
 const BINARY: &str = env!("CARGO_BIN_EXE_posthaste");
@@ -33,6 +33,23 @@ impl Desk {
             before: Vec::new(),
         };
         desk.set("http.port", "0")
+    }
+
+    /// The same with a transport `relay` to `sink`, by which the stream `transactional` sends.
+    pub(crate) fn sending_to(sink: &Sink) -> Self {
+        Self::new()
+            .set("transports.relay.kind", "smtp")
+            .set("transports.relay.host", "127.0.0.1")
+            .set("transports.relay.port", sink.port().to_string())
+            .set("transports.relay.tls", "none")
+            .set("streams.transactional.transport", "relay")
+    }
+
+    /// As one of several nodes on a PostgreSQL database, with its part of the work.
+    pub(crate) fn on(self, database: &str, roles: &str) -> Self {
+        self.set("database.url", database)
+            .set("database.secret_key", "5e".repeat(32))
+            .set("roles", roles)
     }
 
     /// Sets a key of the configuration, `transports.relay.host`, by its environment variable.

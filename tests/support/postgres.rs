@@ -44,17 +44,23 @@ fn new_database_on(server: &str) -> String {
 /// Runs statements and gives what they tell, a line for each row with `|` between its columns.
 #[track_caller]
 pub(crate) fn ask(database: &str, sql: &str) -> String {
-    let told = Command::new("psql")
-        .args([database, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", sql])
-        .output()
-        .expect("psql comes with the server");
-    assert!(
-        told.status.success(),
-        "{}",
-        String::from_utf8_lossy(&told.stderr)
-    );
-    let told = String::from_utf8(told.stdout).expect("the database speaks UTF-8");
+    let told =
+        output(Command::new("psql").args([database, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", sql]));
     told.trim_end().to_owned()
+}
+
+/// Runs one of the server's programs to its end, which must be good.
+#[track_caller]
+fn output(command: &mut Command) -> String {
+    let ended = command
+        .output()
+        .expect("the programs of the server are here");
+    assert!(
+        ended.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    String::from_utf8(ended.stdout).expect("the database speaks UTF-8")
 }
 
 /// A server of the test's own. It is gone when the value goes, or when the test process is.
@@ -96,16 +102,8 @@ impl Server {
             port: free_port(),
             child: None,
         };
-        let made = server
-            .program("initdb")
-            .args(["-U", "postgres", "--auth", "trust", "--no-sync"])
-            .output()
-            .expect("initdb was found");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let made = ["-U", "postgres", "--auth", "trust", "--no-sync"];
+        output(server.program("initdb").args(made));
         server.resume();
         Some(server)
     }
