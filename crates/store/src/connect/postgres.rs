@@ -9,8 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::OpenError;
 
-/// Longest wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a connection. While the database is away the pool asks again after pauses of up to a fifth of it, and one
+/// pause of the writer and one of a reader lie between the database's return and the next mail (R10).
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes connections to one database.
 #[derive(Debug, Clone)]
