@@ -315,5 +315,4 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

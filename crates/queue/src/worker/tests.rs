@@ -2,6 +2,7 @@
 
 mod bench;
 mod ends;
+mod faulty;
 mod handing_over;
 mod lives;
 mod pausing;
