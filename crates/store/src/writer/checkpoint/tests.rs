@@ -78,10 +78,12 @@ async fn the_log_stays_near_its_mark_but_for_a_reader_and_comes_back_to_it() {
 async fn a_log_that_began_anew_by_itself_has_its_mark_again() {
     let mut yard = Yard::new().await;
     yard.write(4).await;
+    yard.checkpointer.join().await;
     yard.checkpointer.next = 100 * MARK;
-    // Nobody reads or writes: a passive checkpoint reaches the end.
+    // Nobody reads, writes or takes a step: a passive checkpoint reaches the end.
     let connection = yard.connector.checkpointer().await.unwrap();
-    checkpoint(&connection, "PASSIVE").await.unwrap();
+    let reached = checkpoint(&connection, "PASSIVE").await.unwrap();
+    assert!(matches!(reached, Reached::End));
     let longest = yard.write(100).await;
     assert!(longest < 2 * MARK, "{longest} bytes");
 }
