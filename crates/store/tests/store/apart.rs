@@ -292,7 +292,7 @@ async fn a_batch_that_meets_another_in_the_opposite_order_runs_again_whole() {
         error: "later".into(),
     };
     let first = removed.meta.id;
-    let batch = Arc::new([
+    let batch: Arc<[_]> = Arc::new([
         settlement(removed, Verdict::Done),
         settlement(retried, again),
     ]);
@@ -307,11 +307,11 @@ async fn a_batch_that_meets_another_in_the_opposite_order_runs_again_whole() {
         other.execute_unprepared(&cross).await.unwrap();
         other.execute_unprepared("COMMIT").await.unwrap();
     };
-    let (settled, ()) = tokio::join!(node.settle(batch.clone()), crossing);
+    let (settled, ()) = tokio::join!(node.settle(Arc::clone(&batch)), crossing);
     assert_eq!(settled.unwrap(), [Settled::Applied; 2]);
     eventually("the deadlock is counted", async || {
         // A backend tells what it has counted with a transaction, once a second; an idle one after ten.
-        let stale = node.settle(batch.clone()).await.unwrap();
+        let stale = node.settle(Arc::clone(&batch)).await.unwrap();
         assert!(!stale.contains(&Settled::Applied));
         (number(&watch, deadlocks).await == 1).then_some(())
     })
