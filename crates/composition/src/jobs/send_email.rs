@@ -1,17 +1,22 @@
 //! The job that accepting a message implies. The delivery itself lives in `posthaste_mail`; here it is joined to the queue.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use posthaste_domain::{
     delivery::{DeliveryReport, DeliveryState},
     id::MessageId,
-    stores::OpenDelivery,
+    stores::{OpenDelivery, StoreError},
 };
-use posthaste_mail::{Delivered, Next};
+use posthaste_mail::{DeliverError, Delivered, Next};
 use posthaste_queue::{JobError, JobHandler, Outcome, Verdict};
 use posthaste_store::SendEmail;
 use tracing::{info, warn};
 
 use crate::{scope::JobScope, scopes::JobScopes};
+
+/// How long a job waits that could not be tried because the database did not answer.
+const STORE_AWAY: Duration = Duration::from_secs(1);
 
 /// Sends a message.
 #[derive(Debug, Clone, Copy)]
@@ -28,20 +33,21 @@ impl JobHandler<JobScopes> for SendEmailHandler {
         scope: JobScope<'_>,
     ) -> Result<Outcome<DeliveryReport>, JobError> {
         let id = MessageId::from_uuid(job.message);
-        let Some(outgoing) = scope.messages().outgoing(id).await.map_err(JobError::new)? else {
-            return Ok(Outcome::of(Verdict::Cancel {
-                reason: "the message is not there any more".to_owned(),
-            }));
+        let outgoing = match scope.messages().outgoing(id).await {
+            Ok(Some(outgoing)) => outgoing,
+            Ok(None) => {
+                return Ok(Outcome::of(Verdict::Cancel {
+                    reason: "the message is not there any more".to_owned(),
+                }));
+            }
+            Err(error) => return not_tried(id, error),
         };
         let open = outgoing.open.clone();
-        match scope
-            .deliver()
-            .deliver(outgoing, scope.gate())
-            .await
-            .map_err(JobError::new)?
-        {
-            Delivered::NotSent => Ok(Outcome::of(Verdict::Release)),
-            Delivered::Ended { report, next } => {
+        match scope.deliver().deliver(outgoing, scope.gate()).await {
+            Err(DeliverError::Store(error)) => not_tried(id, error),
+            Err(error) => Err(JobError::new(error)),
+            Ok(Delivered::NotSent) => Ok(Outcome::of(Verdict::Release)),
+            Ok(Delivered::Ended { report, next }) => {
                 tell(&open, &report);
                 let verdict = match next {
                     Next::Done => Verdict::Done,
@@ -54,6 +60,20 @@ impl JobHandler<JobScopes> for SendEmailHandler {
             }
         }
     }
+}
+
+/// A database that does not answer says nothing about the mail: no attempt is spent, and none of its waits is taken. What
+/// cannot be read will not be readable in a second.
+fn not_tried(id: MessageId, error: StoreError) -> Result<Outcome<DeliveryReport>, JobError> {
+    if !matches!(error, StoreError::Unavailable(_)) {
+        return Err(JobError::new(error));
+    }
+    warn!(
+        message.id = %id,
+        error = &error as &dyn std::error::Error,
+        "not tried, for the database did not answer"
+    );
+    Ok(Outcome::of(Verdict::Snooze { after: STORE_AWAY }))
 }
 
 /// One line for each delivery, its address masked.
@@ -86,5 +106,23 @@ pub(crate) fn tell(open: &[OpenDelivery], report: &DeliveryReport) {
                 warn!(message.id = %message, %recipient, "taken back")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(error: StoreError) -> Option<Verdict> {
+        let id = MessageId::from_uuid(uuid::Uuid::nil());
+        not_tried(id, error).ok().map(|outcome| outcome.verdict)
+    }
+
+    #[test]
+    fn a_database_that_does_not_answer_costs_a_second_and_no_attempt() {
+        let away = verdict(StoreError::Unavailable(None));
+        assert_eq!(away, Some(Verdict::Snooze { after: STORE_AWAY }));
+        let unreadable = verdict(StoreError::Unreadable("a state".into()));
+        assert_eq!(unreadable, None, "it fails, and a person sees it");
     }
 }
