@@ -4,11 +4,15 @@
 
 use std::{
     fmt::Debug,
-    sync::{Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    sync::{LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+
+pub use self::steady::Steady;
+
+mod steady;
 
 /// A point in time: UTC with microseconds.
 pub type Timestamp = DateTime<Utc>;
@@ -17,6 +21,10 @@ pub type Timestamp = DateTime<Utc>;
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The present time, cut to whole microseconds.
     fn now(&self) -> Timestamp;
+
+    /// Time that has passed since some moment, by a clock that nobody sets: two readings tell how long it was between
+    /// them.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The clock of the machine.
@@ -32,12 +40,17 @@ impl Clock for SystemClock {
         let now = SystemTime::now();
         whole_microseconds(DateTime::<Utc>::from(now))
     }
+
+    fn monotonic(&self) -> Duration {
+        static SOME_MOMENT: LazyLock<Instant> = LazyLock::new(Instant::now);
+        SOME_MOMENT.elapsed()
+    }
 }
 
 /// A clock that moves only when told to, for tests.
 #[derive(Debug)]
 pub struct ManualClock {
-    now: Mutex<Timestamp>,
+    now: Mutex<(Timestamp, Duration)>,
 }
 
 impl ManualClock {
@@ -45,26 +58,29 @@ impl ManualClock {
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self {
-            now: Mutex::new(whole_microseconds(now)),
+            now: Mutex::new((whole_microseconds(now), Duration::ZERO)),
         }
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = now.checked_add_signed(by).unwrap_or(Timestamp::MAX_UTC);
+        *now = (later(now.0, by), now.1.saturating_add(by));
     }
 
-    /// Sets the clock, forward or back.
+    /// Sets the clock, forward or back, as an operator does: no time passes.
     pub fn set(&self, to: Timestamp) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = whole_microseconds(to);
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).0 = whole_microseconds(to);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
 

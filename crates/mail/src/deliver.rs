@@ -9,7 +9,7 @@ use std::{
 };
 
 use posthaste_domain::{
-    clock::Clock,
+    clock::{Clock, Steady, Timestamp},
     delivery::{
         AttemptRun, BodyHash, Class, DeliveryEvent, DeliveryReport, DeliveryResult, Reply, Stage,
     },
@@ -76,6 +76,7 @@ pub struct Deliver {
     transports: HashMap<StreamName, Arc<dyn Transport>>,
     streams: Streams,
     clock: Arc<dyn Clock>,
+    steady: Steady,
     jitter: Jitter,
 }
 
@@ -102,6 +103,7 @@ impl Deliver {
             transports,
             streams,
             clock,
+            steady: Steady::default(),
             jitter,
         }
     }
@@ -124,7 +126,7 @@ impl Deliver {
         let policy = self.streams.get(&message.stream).ok_or_else(unknown)?;
         let transport = self.transports.get(&message.stream).ok_or_else(unknown)?;
         let started_at = self.clock.now();
-        if open.is_empty() || expires_at <= started_at {
+        if open.is_empty() || self.expiry(expires_at) <= started_at {
             let results = open.iter().map(expired).collect();
             let report = DeliveryReport {
                 message: message.id,
@@ -171,6 +173,15 @@ impl Deliver {
         Ok(self.conclude(message.id, &open, sent, &run))
     }
 
+    /// A clock that has just been set ends no mail (I22).
+    fn expiry(&self, expires_at: Timestamp) -> Timestamp {
+        if self.steady.look_at(&*self.clock) {
+            expires_at
+        } else {
+            Timestamp::MAX_UTC
+        }
+    }
+
     /// The bytes of the message, or the reply that ends it: what cannot be rendered now can't be later either.
     async fn bytes(
         &self,
@@ -202,15 +213,13 @@ impl Deliver {
                 remote,
             }) => (vec![reply; open.len()], remote, Some(scope)),
         };
-        let now = self.clock.now();
+        let (now, expires_at) = (self.clock.now(), self.expiry(run.expires_at));
         let results: Vec<_> = open
             .iter()
             .zip(replies)
             .map(|(open, reply)| {
-                let step =
-                    run.policy
-                        .retry
-                        .next(open.tries + 1, now, run.expires_at, (self.jitter)());
+                let retry = &run.policy.retry;
+                let step = retry.next(open.tries + 1, now, expires_at, (self.jitter)());
                 result(open, reply, scope, step)
             })
             .collect();
@@ -245,9 +254,9 @@ impl Deliver {
 /// What is known of a run before its outcome.
 struct Run<'a> {
     policy: &'a StreamPolicy,
-    expires_at: posthaste_domain::clock::Timestamp,
+    expires_at: Timestamp,
     transport: &'a str,
-    started_at: posthaste_domain::clock::Timestamp,
+    started_at: Timestamp,
     began: Instant,
     body_hash: Option<BodyHash>,
 }

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use posthaste_domain::{
-    clock::{Clock, Timestamp},
+    clock::{Clock, Steady, Timestamp},
     stores::{Arranged, Housekeeping, StoreError},
 };
 use posthaste_host::Stop;
 use posthaste_scheduler::{RecurringTask, TaskError};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::settings;
 
@@ -22,6 +22,7 @@ const MAIL_REQUESTS: Duration = Duration::from_secs(3600);
 pub struct CleanUp {
     store: Arc<dyn Housekeeping>,
     clock: Arc<dyn Clock>,
+    steady: Steady,
     settings: settings::CleanUp,
 }
 
@@ -36,6 +37,7 @@ impl CleanUp {
         Self {
             store,
             clock,
+            steady: Steady::default(),
             settings,
         }
     }
@@ -82,6 +84,10 @@ impl RecurringTask for CleanUp {
     }
 
     async fn run(&self, stop: Stop) -> Result<(), TaskError> {
+        if !self.steady.look_at(&*self.clock) {
+            warn!("the clock has been set since the last clean-up; nothing is removed this time");
+            return Ok(());
+        }
         let (limit, store) = (self.settings.batch, &self.store);
         let before = self.before(self.settings.tokens);
         removed(

@@ -7,7 +7,7 @@ use std::{
 };
 
 use posthaste_domain::{
-    clock::{SystemClock, later},
+    clock::{ManualClock, SystemClock, later},
     stores::MockHousekeeping,
 };
 use posthaste_host::{HostedService, Ready};
@@ -196,7 +196,36 @@ async fn each_kind_of_row_is_kept_for_its_own_time() {
         })
         .times(1)
         .returning(|_, _, _| Ok(Arranged::default()));
-    let clock = Arc::new(posthaste_domain::clock::ManualClock::at(now));
+    let clock = Arc::new(ManualClock::at(now));
     let clean_up = CleanUp::new(Arc::new(store), clock, settings());
     clean_up.run(Stop::new()).await.unwrap();
+}
+
+/// I22. What has not been there for its time stays, though a clock says so.
+#[tokio::test]
+async fn a_clean_up_after_the_clock_was_set_removes_nothing_and_the_next_one_does() {
+    let clock = Arc::new(ManualClock::at(later(
+        Timestamp::UNIX_EPOCH,
+        500 * 24 * HOUR,
+    )));
+    let runs = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&runs);
+    let mut store = MockHousekeeping::new();
+    store.expect_prune_tokens().returning(move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(0)
+    });
+    otherwise_clean(&mut store);
+    let now: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+    let clean_up = CleanUp::new(Arc::new(store), now, settings());
+    let run = async |expected: u64| {
+        clock.advance(HOUR);
+        clean_up.run(Stop::new()).await.unwrap();
+        assert_eq!(runs.load(Ordering::SeqCst), expected);
+    };
+    run(1).await;
+    run(2).await;
+    clock.set(clock.now() + 400 * 24 * HOUR);
+    run(2).await;
+    run(3).await;
 }

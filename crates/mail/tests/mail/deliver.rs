@@ -168,6 +168,30 @@ async fn what_has_expired_is_not_sent() {
     );
 }
 
+/// I22. Neither before the attempt nor after it.
+#[tokio::test]
+async fn a_clock_that_is_set_ends_no_mail() {
+    let (clock, transport) = (clock(), Arc::new(MemoryTransport::new("memory")));
+    for _ in 0..2 {
+        transport.next(failure(Scope::Transport, Stage::Connect, Class::Transient));
+    }
+    let message = message(clock.now(), &["ada@example.com"], plain());
+    let now: Arc<dyn Clock> = Arc::<posthaste_domain::clock::ManualClock>::clone(&clock);
+    let deliver = deliver(Library::default(), transport, now);
+    let state = async || {
+        let outgoing = outgoing(message.clone(), 3);
+        match deliver.deliver(outgoing, &OpenGate).await.unwrap() {
+            Delivered::Ended { report, .. } => report.results[0].state,
+            Delivered::NotSent => panic!("the gate was not asked"),
+        }
+    };
+    assert_eq!(state().await, DeliveryState::Deferred);
+    clock.set(clock.now() + 2 * 86_400 * SECOND);
+    assert_eq!(state().await, DeliveryState::Deferred);
+    clock.advance(60 * SECOND);
+    assert_eq!(state().await, DeliveryState::Expired);
+}
+
 #[tokio::test]
 async fn a_step_behind_the_expiry_ends_the_delivery() {
     let (clock, transport) = (clock(), Arc::new(MemoryTransport::new("memory")));
