@@ -100,9 +100,8 @@ impl Failure {
                 ComposeError::Open(OpenError::Pending(_)) => "E0203",
                 ComposeError::Open(OpenError::TooNew(_)) => "E0204",
                 ComposeError::Open(OpenError::NotDurable { .. }) => "E0205",
-                ComposeError::Open(OpenError::Database(_)) | ComposeError::TemplateVersions(_) => {
-                    "E0206"
-                }
+                ComposeError::Open(OpenError::Database(_) | OpenError::Thread(_))
+                | ComposeError::TemplateVersions(_) => "E0206",
                 ComposeError::TemplateFiles(_) => "E0402",
                 ComposeError::Templates(_) => "E0401",
                 ComposeError::Folder { .. } => "E0501",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use posthaste_domain::{idempotency::Keyed, message::NewMessage, stores::StoreError};
 use posthaste_queue::{ClaimedJob, JobId, JobMeta, Lane, NewJob, Rank, Turn};
-use sea_orm::{DbErr, Set};
+use sea_orm::{ConnectionTrait, DbErr, Set};
 use tokio::sync::oneshot;
 
 use self::keys::{Claim, Kept};
@@ -19,7 +19,7 @@ use crate::{
     entity::jobs,
     queue::{SendEmail, State, new_row, waiting_row},
     rows::Insert,
-    writer::{Failure, Space, Unit, Write},
+    writer::{Closing, Failure, Space, Unit, Write},
 };
 
 /// Keys of one statement: SQLite binds at most 32,766 values.
@@ -116,7 +116,17 @@ impl Write for AcceptGroup {
         if stored.is_empty() {
             return Ok(());
         }
-        insert_after(unit, &stored).await
+        if let Some(inserts) = inserts(unit, &stored).await? {
+            unit.close_with(inserts);
+        }
+        Ok(())
+    }
+
+    /// Without keys to be looked up.
+    fn only_inserts(&self) -> bool {
+        self.accepts
+            .iter()
+            .all(|(accept, _)| accept.keyed.is_none())
     }
 
     fn committed(self: Box<Self>) {
@@ -146,14 +156,17 @@ impl Write for AcceptGroup {
 /// Stores messages with their deliveries and jobs. A job begins at once, after the commit, where an executor is free.
 pub(crate) async fn insert(unit: &mut Unit<'_>, messages: &[&NewMessage]) -> Result<(), DbErr> {
     let at_once: Vec<_> = messages.iter().map(|m| (*m, Duration::ZERO)).collect();
-    insert_after(unit, &at_once).await
+    if let Some(Closing { sql, values }) = inserts(unit, &at_once).await? {
+        unit.txn.execute_raw(unit.statement(&sql, values)).await?;
+    }
+    Ok(())
 }
 
-/// The same, each job after a wait.
-async fn insert_after(
+/// What stores messages with their deliveries and jobs, each job after a wait.
+async fn inserts(
     unit: &mut Unit<'_>,
     messages: &[(&NewMessage, Duration)],
-) -> Result<(), DbErr> {
+) -> Result<Option<Closing>, DbErr> {
     unit.refresh_ranks().await?;
     let jobs = messages
         .iter()
@@ -172,7 +185,7 @@ async fn insert_after(
         Insert::of(jobs),
         Insert::of(deliveries),
     ];
-    Insert::run_all(inserts, unit).await
+    Ok(Insert::together(inserts, unit.backend))
 }
 
 fn job_row(

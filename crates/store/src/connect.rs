@@ -2,8 +2,10 @@
 //! that died.
 
 mod connector;
+mod error;
 mod log;
 mod postgres;
+mod schema;
 mod sqlite;
 
 use std::{
@@ -14,26 +16,32 @@ use std::{
     time::Duration,
 };
 
-use posthaste_domain::clock::{Clock, Timestamp};
+use posthaste_domain::clock::{Clock, Steady, Timestamp};
 use posthaste_queue::{BootId, Controls, Handover};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
-use sea_orm_migration::{IntoSchemaManagerConnection, MigratorTrait};
+use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm_migration::MigratorTrait;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 
-pub(crate) use self::{connector::Connector, log::Log, postgres::Postgres, sqlite::Sqlite};
+pub use self::error::OpenError;
+use self::schema::{migrated, prepare_history};
+pub(crate) use self::{
+    connector::Connector,
+    log::Log,
+    postgres::Postgres,
+    sqlite::{DatabaseFile, Sqlite},
+};
 use crate::{
     accept::InFlight,
     beat::Beats,
     condition::{Condition, Watch},
     hints::{Hints, Notices},
-    history::weeks::{self, Keep},
     lock::{FileLock, LockError},
     operate,
     queue::{self, book::RankBook, marks::Marks},
     seal::{Sealer, SealingKey},
     sweep::Observations,
-    writer::{Limits, Writer},
+    writer::{Limits, Session, Writer},
 };
 
 /// Which database, and where.
@@ -83,47 +91,6 @@ pub enum Migrate {
     Refuse,
 }
 
-/// Why a database could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process serves it.
-    #[error("{} is in use by another posthaste process", .0.display())]
-    InUse(PathBuf),
-    /// Folder or file cannot be written.
-    #[error("{} cannot be written", path.display())]
-    NotWritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Steps of the schema are pending, and applying them was not wanted.
-    #[error("{0} migrations are pending")]
-    Pending(usize),
-    /// The schema has steps that this release does not know.
-    #[error("the schema is newer than this release: unknown migration `{0}`")]
-    TooNew(String),
-    /// The database does not do what durability needs.
-    #[error("the database is not durable: {setting} is {found}, not {wanted}")]
-    NotDurable {
-        /// The setting.
-        setting: &'static str,
-        /// What it must be.
-        wanted: &'static str,
-        /// What it is.
-        found: String,
-    },
-    /// Anything else that the database said.
-    #[error("the database cannot be opened")]
-    Database(#[source] DbErr),
-}
-
-impl From<DbErr> for OpenError {
-    fn from(error: DbErr) -> Self {
-        Self::Database(error)
-    }
-}
-
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
@@ -140,6 +107,8 @@ pub struct Store {
     pub(crate) connector: Connector,
     pub(crate) writer: Writer,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether stored times may end jobs.
+    pub(crate) steady: Steady,
     pub(crate) sealer: Arc<Sealer>,
     /// Submits under idempotency keys that are on their way on this node, and how long keys are kept.
     pub(crate) in_flight: InFlight,
@@ -210,15 +179,24 @@ impl Store {
         let sealer = Arc::new(Sealer::new(&config.sealing_key));
         let backend = connector.backend();
         let sweeping = Mutex::new(Observations::default());
+        let session = match &connector {
+            Connector::Sqlite(_) => Some(Session::on(connection).await?),
+            // A socket is watched by the runtime that opened it.
+            Connector::Postgres(_) => {
+                connection.close().await?;
+                None
+            }
+        };
         let writer = Writer::start(
             connector.clone(),
-            connection,
+            session,
             limits,
             Arc::clone(&clock),
             Arc::clone(&sealer),
             notices.clone(),
             controls.clone(),
         );
+        let writer = writer.map_err(OpenError::Thread)?;
         Ok((
             Self {
                 reader,
@@ -226,6 +204,7 @@ impl Store {
                 connector,
                 writer,
                 clock,
+                steady: Steady::default(),
                 sealer,
                 in_flight: InFlight::default(),
                 keys_kept: config.idempotency_keys,
@@ -258,6 +237,12 @@ impl Store {
             let listening = hints.clone().listen(postgres.clone(), handover);
             self.beside().spawn(listening);
         }
+    }
+
+    /// Whether anything may end because it is `now`, by the database's time (I22).
+    pub(crate) fn may_expire(&self, now: Timestamp) -> bool {
+        self.steady
+            .look(now, self.connector.monotonic(&*self.clock))
     }
 
     pub(crate) fn beats(&self) -> MutexGuard<'_, HashMap<BootId, Beats>> {
@@ -302,21 +287,6 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Makes room for the history of the next weeks in a new schema; later the clean-up does. What has no week of its own is
-/// stored all the same.
-async fn prepare_history(postgres: &Postgres, now: Timestamp) {
-    let everything = Keep {
-        bodies: Timestamp::MIN_UTC,
-        messages: Timestamp::MIN_UTC,
-    };
-    if let Err(error) = weeks::arrange(postgres, now, &everything).await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "no room was made for the history of the next weeks"
-        );
-    }
-}
-
 /// The way to the database, and on SQLite the right to serve it.
 fn prepared(config: &StoreConfig) -> Result<(Connector, Option<FileLock>), OpenError> {
     match &config.database {
@@ -334,52 +304,6 @@ fn prepared(config: &StoreConfig) -> Result<(Connector, Option<FileLock>), OpenE
         }
         DatabasePlace::Postgres(url) => {
             Ok((Connector::Postgres(Postgres { url: url.clone() }), None))
-        }
-    }
-}
-
-/// Brings the schema up to date. On PostgreSQL one node does it while others wait, all in one transaction under a lock
-/// that ends with it, so that it works behind a pooler too.
-async fn migrated<M: MigratorTrait>(
-    connector: &Connector,
-    connection: &DatabaseConnection,
-    migrate: Migrate,
-) -> Result<usize, OpenError> {
-    /// Any number, the same in every release.
-    const LOCK: &str = "SELECT pg_advisory_xact_lock(8025)";
-    match connector {
-        Connector::Sqlite(_) => migrated_on::<M, _>(connection, migrate).await,
-        Connector::Postgres(_) => {
-            let txn = connection.begin().await?;
-            txn.execute_unprepared(LOCK).await?;
-            let pending = migrated_on::<M, _>(&txn, migrate).await?;
-            txn.commit().await?;
-            Ok(pending)
-        }
-    }
-}
-
-async fn migrated_on<'c, M, C>(connection: &'c C, migrate: Migrate) -> Result<usize, OpenError>
-where
-    M: MigratorTrait,
-    C: ConnectionTrait,
-    &'c C: IntoSchemaManagerConnection<'c>,
-{
-    M::install(connection).await?;
-    let known: Vec<String> = M::migrations()
-        .iter()
-        .map(|step| step.name().to_owned())
-        .collect();
-    let applied = M::get_migration_models(connection).await?;
-    if let Some(unknown) = applied.iter().find(|step| !known.contains(&step.version)) {
-        return Err(OpenError::TooNew(unknown.version.clone()));
-    }
-    let pending = known.len() - applied.len();
-    match migrate {
-        Migrate::Refuse if pending > 0 => Err(OpenError::Pending(pending)),
-        Migrate::Refuse | Migrate::Apply => {
-            M::up(connection, None).await?;
-            Ok(pending)
         }
     }
 }

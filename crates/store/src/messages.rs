@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use posthaste_domain::{
     clock::Timestamp,
     delivery::{AttemptRun, BodyHash, DeliveryState, Reply},
@@ -180,7 +179,7 @@ impl Store {
         if self.backend != DbBackend::Postgres {
             return Ok(message.expires_at);
         }
-        let asked = "SELECT expires_at - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
+        let asked = "SELECT expires_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
              FROM jobs WHERE id = ? AND expires_at IS NOT NULL";
         let asked = statement(self.backend, asked, [message.id.as_uuid().into()]);
         let row = self
@@ -192,11 +191,15 @@ impl Store {
             // Stored by a release that did not say, or ended meanwhile.
             return Ok(message.expires_at);
         };
-        let left: i64 = row.try_get_by_index(0).map_err(read_failed)?;
-        let expires_at = self
-            .clock
-            .now()
-            .checked_add_signed(TimeDelta::microseconds(left));
+        let column = |index| {
+            let at = row.try_get_by_index(index).map_err(read_failed)?;
+            timestamp(at)
+        };
+        let (expires_at, now) = (column(0)?, column(1)?);
+        if !self.may_expire(now) {
+            return Ok(Timestamp::MAX_UTC);
+        }
+        let expires_at = self.clock.now().checked_add_signed(expires_at - now);
         Ok(expires_at.unwrap_or(message.expires_at))
     }
 

@@ -213,9 +213,11 @@ impl Queue for Store {
         let next = statements::next_due(&self.reader)
             .await
             .map_err(unavailable)?;
-        let over = statements::any_expired(&self.reader, micros(now))
-            .await
-            .map_err(unavailable)?;
+        let may_expire = self.may_expire(now);
+        let over = may_expire
+            && statements::any_expired(&self.reader, micros(now))
+                .await
+                .map_err(unavailable)?;
         if !over && next.is_none_or(|next| next > micros(now)) {
             return Ok(Promoted {
                 count: 0,
@@ -223,7 +225,7 @@ impl Queue for Store {
                 next_due: next.map(|next| statements::until(next, now)),
             });
         }
-        Ok(self.writer.write(Promote).await?)
+        Ok(self.writer.write(Promote { may_expire }).await?)
     }
 }
 

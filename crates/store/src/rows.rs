@@ -12,7 +12,10 @@ use sea_orm::{
     EntityTrait, IdenStatic, Iterable, QueryResult, Value,
 };
 
-use crate::{sql, writer::Unit};
+use crate::{
+    sql,
+    writer::{Closing, Unit},
+};
 
 /// Most values in one piece on SQLite: a longer one saves nothing more, and its prepared form takes memory for good.
 const PIECE: usize = 1024;
@@ -233,26 +236,24 @@ impl Insert {
         Ok(())
     }
 
-    /// Runs all of them, in their order and in one round trip, which costs more than the rows. On PostgreSQL keys between
-    /// their tables are looked at when all rows are there.
-    pub(crate) async fn run_all(inserts: Vec<Self>, unit: &Unit<'_>) -> Result<(), DbErr> {
+    /// All of them, in their order and in one round trip, which costs more than the rows. On PostgreSQL keys between their
+    /// tables are looked at when all rows are there.
+    pub(crate) fn together(inserts: Vec<Self>, backend: DbBackend) -> Option<Closing> {
         let (mut texts, mut values) = (Vec::new(), Vec::new());
         for Self { into, rows } in inserts {
-            for piece in rows.pieces(unit.backend) {
+            for piece in rows.pieces(backend) {
                 texts.push(format!("{into} {}", piece.rows));
                 values.extend(piece.values);
             }
         }
-        let sql = match (texts.pop(), unit.backend) {
-            (None, _) => return Ok(()),
-            (Some(last), DbBackend::Postgres) => steps(texts, last),
-            (Some(last), _) => {
-                texts.push(last);
-                texts.join("; ")
-            }
+        let last = texts.pop()?;
+        let sql = if backend == DbBackend::Postgres {
+            steps(texts, last)
+        } else {
+            texts.push(last);
+            texts.join("; ")
         };
-        unit.txn.execute_raw(unit.statement(&sql, values)).await?;
-        Ok(())
+        Some(Closing { sql, values })
     }
 
     /// Leaves out rows that break a unique key, and gives `returning` of the others.

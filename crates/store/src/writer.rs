@@ -1,4 +1,7 @@
-//! Group commit: one task, one connection, one synced transaction for whatever waits.
+//! Group commit: one thread, one connection, one synced transaction for whatever waits.
+//!
+//! The thread has a runtime of its own. Each batch takes some turns between it and the database, and on the runtime that
+//! serves requests each turn would wait behind whatever else is ready there, and with it everybody in the batch.
 //!
 //! Nobody waits for a timer: a lone command is committed at once, and while a commit syncs, the next batch gathers. A
 //! command belongs to the writer once it has begun; a caller that hangs up before that is skipped, one that hangs up
@@ -13,23 +16,25 @@
 mod batch;
 mod checkpoint;
 mod failure;
+mod session;
 mod time;
 mod unit;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, thread, time::Duration};
 
 use async_trait::async_trait;
 use posthaste_domain::{clock::Clock, stores::StoreError};
 use posthaste_queue::Controls;
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::DbErr;
 use tokio::{
-    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
-    task::JoinSet,
+    runtime,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
 };
 
 use self::batch::Batcher;
 pub(crate) use self::{
     failure::{Failure, Fault},
+    session::{Closing, Session},
     unit::Unit,
 };
 use crate::{
@@ -88,6 +93,11 @@ pub(crate) trait Write: Send {
     /// The commands it is made of, each to be run by itself after their batch failed.
     fn split(self: Box<Self>) -> Vec<Box<dyn Write>>;
 
+    /// Whether all that [`Self::apply`] writes is in [`Unit::close_with`].
+    fn only_inserts(&self) -> bool {
+        false
+    }
+
     /// Leaves out what can be left out, after it failed alone; `false` if there is nothing (more) to leave out.
     fn lighten(&mut self) -> bool {
         false
@@ -107,45 +117,47 @@ pub(crate) struct Space {
     _bytes: OwnedSemaphorePermit,
 }
 
-/// The way to the writing task, which ends when [`Writer::close`] is called and everything that waited is written.
+/// The way to the writing thread, which ends when this is dropped or [`Writer::close`] is called, and everything that
+/// waited is written.
 pub(crate) struct Writer {
     urgent: std::sync::Mutex<Option<mpsc::Sender<Command>>>,
     intake: std::sync::Mutex<Option<mpsc::Sender<Command>>>,
     bytes: Arc<Semaphore>,
     limits: Limits,
-    task: Mutex<JoinSet<()>>,
     ended: watch::Receiver<()>,
 }
 
 impl Writer {
     pub(crate) fn start(
         connector: Connector,
-        connection: DatabaseConnection,
+        session: Option<Session>,
         limits: Limits,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
         notices: Notices,
         controls: Controls,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (urgent, urgent_commands) = mpsc::channel(URGENT_CAPACITY);
         let (intake, intake_commands) = mpsc::channel(limits.commands);
         let (alive, ended) = watch::channel(());
-        let mut batcher = Batcher::new(
-            connector, connection, limits, clock, sealer, notices, controls,
-        );
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            batcher.run(urgent_commands, intake_commands).await;
-            drop(alive);
-        });
-        Self {
+        let mut batcher =
+            Batcher::new(connector, session, limits, clock, sealer, notices, controls);
+        let turns = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || {
+                turns.block_on(batcher.run(urgent_commands, intake_commands));
+                drop(alive);
+            })?;
+        Ok(Self {
             urgent: std::sync::Mutex::new(Some(urgent)),
             intake: std::sync::Mutex::new(Some(intake)),
             bytes: Arc::new(Semaphore::new(limits.bytes)),
             limits,
-            task: Mutex::new(task),
             ended,
-        }
+        })
     }
 
     /// Whether so few `free` bytes on the disk keep submits out.
@@ -232,13 +244,12 @@ impl Writer {
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .take();
         }
-        let mut task = self.task.lock().await;
-        while task.join_next().await.is_some() {}
+        self.ended().await;
     }
 
     pub(crate) async fn ended(&self) {
         let mut ended = self.ended.clone();
-        // The sender is dropped when the task ends, or panics.
+        // The sender is dropped when the thread ends, or panics.
         while ended.changed().await.is_ok() {}
     }
 }

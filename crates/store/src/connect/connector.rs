@@ -1,6 +1,8 @@
 //! What the two databases do differently around a transaction.
 
-use posthaste_domain::clock::{Clock, Timestamp};
+use std::time::Duration;
+
+use posthaste_domain::clock::{Clock, SystemClock, Timestamp};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -8,7 +10,7 @@ use sea_orm::{
 use tracing::info;
 
 use super::{OpenError, postgres::Postgres, sqlite::Sqlite};
-use crate::{convert, sql::statement};
+use crate::{convert, sql::statement, writer::Session};
 
 /// Makes connections to one database.
 #[derive(Debug, Clone)]
@@ -66,34 +68,43 @@ impl Connector {
         }
     }
 
-    /// The same on the connection that writes, which is opened anew where it is lost. A server may have ended it since the
-    /// last transaction: nothing was written on it by then, so another one is tried at once; to ask beforehand would cost
-    /// every transaction a round trip.
-    pub(crate) async fn begin_writing(
-        &self,
-        writer: &mut Option<DatabaseConnection>,
-    ) -> Result<DatabaseTransaction, DbErr> {
-        if let Some(connection) = writer {
-            let begun = self.begin(connection).await;
-            let Self::Postgres(_) = self else {
-                return begun;
-            };
-            let Err(error) = begun else {
+    /// The connection that writes, held.
+    pub(crate) async fn session(&self) -> Result<Session, OpenError> {
+        Ok(Session::on(self.writer().await?).await?)
+    }
+
+    /// Opens the connection that writes where it is lost.
+    pub(crate) async fn ready(&self, session: &mut Option<Session>) -> Result<(), DbErr> {
+        if session.is_none() {
+            let opened = self.session().await;
+            *session = Some(opened.map_err(|error| DbErr::Custom(error.to_string()))?);
+            info!("the database is open again");
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction on it. A server may have ended the connection since the last one: nothing was written on it by
+    /// then, so another one is tried at once; to ask beforehand would cost every transaction a round trip.
+    pub(crate) async fn begin_writing(&self, session: &mut Option<Session>) -> Result<(), DbErr> {
+        if let Some(open) = session {
+            let begun = open.begin().await;
+            let (Self::Postgres(_), Err(error)) = (self, &begun) else {
                 return begun;
             };
             info!(
-                error = &error as &dyn std::error::Error,
+                error = error as &dyn std::error::Error,
                 "the connection that writes is lost"
             );
         }
-        if let Some(lost) = writer.take() {
+        if let Some(lost) = session.take() {
             // How it ends matters to nobody any more.
             lost.close().await.ok();
         }
-        let opened = self.writer().await;
-        let opened = opened.map_err(|error| DbErr::Custom(error.to_string()))?;
-        info!("the database is open again");
-        self.begin(writer.insert(opened)).await
+        self.ready(session).await?;
+        match session {
+            Some(open) => open.begin().await,
+            None => Ok(()),
+        }
     }
 
     /// The time that stored times are compared with: the database's where several nodes share it, whatever their own
@@ -114,6 +125,14 @@ impl Connector {
                 convert::timestamp(row.try_get_by_index(0)?)
                     .map_err(|error| DbErr::Custom(error.to_string()))
             }
+        }
+    }
+
+    /// Monotonic time to watch [`Self::now`] by: that of the same clock, or of this machine beside a database's.
+    pub(crate) fn monotonic(&self, clock: &dyn Clock) -> Duration {
+        match self {
+            Self::Sqlite(_) => clock.monotonic(),
+            Self::Postgres(_) => SystemClock.monotonic(),
         }
     }
 

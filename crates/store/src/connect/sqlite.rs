@@ -1,6 +1,8 @@
 //! A SQLite file: one connection that writes with synced commits (asserted, not assumed), and readers that cannot.
 
 use std::{
+    io,
+    mem::ManuallyDrop,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -113,6 +115,12 @@ impl Sqlite {
         options
     }
 
+    /// The file itself, to be synced.
+    pub(crate) fn file(&self) -> io::Result<DatabaseFile> {
+        let file = std::fs::File::open(&self.path)?;
+        Ok(DatabaseFile(ManuallyDrop::new(file)))
+    }
+
     /// Its write-ahead log.
     pub(crate) fn log(&self) -> Log {
         Log::beside(&self.path)
@@ -126,6 +134,18 @@ impl Sqlite {
             .filter(|folder| !folder.as_os_str().is_empty());
         let stat = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// A database file that stays open for as long as the process lives. Closing it would drop the locks that SQLite holds on
+/// it, which belong to the process and not to a descriptor (fcntl(2), "record locks").
+#[derive(Debug)]
+pub(crate) struct DatabaseFile(ManuallyDrop<std::fs::File>);
+
+impl DatabaseFile {
+    /// Returns when what was written to it is on disk. An error is told to SQLite as well, on its own descriptor.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
     }
 }
 

@@ -70,12 +70,19 @@ impl AsyncWork<Option<ClaimedJob>> for ClaimSuspect {
     }
 }
 
-pub(super) struct Promote;
+pub(super) struct Promote {
+    /// Whether jobs may be taken out for their time.
+    pub(super) may_expire: bool,
+}
 
 #[async_trait]
 impl AsyncWork<Promoted> for Promote {
     async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Promoted, DbErr> {
-        let expired = statements::expire(unit).await?;
+        let expired = if self.may_expire {
+            statements::expire(unit).await?
+        } else {
+            0
+        };
         let promoted = statements::promote(unit).await?;
         Ok(Promoted {
             expired,

@@ -1,4 +1,4 @@
-//! The writing task: gathers a batch, commits it, answers.
+//! The writing thread: gathers a batch, commits it, answers.
 
 use std::{
     sync::Arc,
@@ -6,8 +6,8 @@ use std::{
 };
 
 use posthaste_domain::clock::Clock;
-use posthaste_queue::{Controls, Settlement, Verdict};
-use sea_orm::{DatabaseConnection, DbErr};
+use posthaste_queue::{ClaimedJob, Controls, Lane, Lease, Reservation, Settlement, Verdict};
+use sea_orm::{DbBackend, DbErr};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -15,7 +15,8 @@ use super::{
     Command, Limits, Unit, Write,
     checkpoint::Checkpointer,
     failure::{Failure, Fault},
-    time::Watch,
+    session::{Closing, Session, Uncommitted},
+    time::{Time, Watch},
 };
 use crate::{
     accept::AcceptGroup,
@@ -31,8 +32,9 @@ const DISK_LOOK: Duration = Duration::from_secs(1);
 
 pub(super) struct Batcher {
     connector: Connector,
-    /// Absent after an error, until it could be opened again.
-    connection: Option<DatabaseConnection>,
+    /// Absent at first where it must be opened by the thread that uses it, and after an error until it could be opened
+    /// again.
+    session: Option<Session>,
     /// For a database that is a file of ours.
     checkpointer: Option<Checkpointer>,
     limits: Limits,
@@ -56,6 +58,14 @@ struct Disk {
     below_floor: bool,
 }
 
+/// What follows from the commit of units that were applied.
+struct Applied {
+    handed: Vec<(Reservation, ClaimedJob)>,
+    given: Vec<Lease>,
+    waiting: Vec<Lane>,
+    closing: Option<Closing>,
+}
+
 /// How a transaction ended that was not committed.
 enum Aborted {
     /// Rolled back for an error in one command.
@@ -69,7 +79,7 @@ enum Aborted {
 impl Batcher {
     pub(super) fn new(
         connector: Connector,
-        connection: DatabaseConnection,
+        session: Option<Session>,
         limits: Limits,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
@@ -88,7 +98,7 @@ impl Batcher {
         };
         Self {
             connector,
-            connection: Some(connection),
+            session,
             checkpointer,
             limits,
             clock,
@@ -108,6 +118,10 @@ impl Batcher {
         mut urgent: mpsc::Receiver<Command>,
         mut intake: mpsc::Receiver<Command>,
     ) {
+        if self.session.is_none() {
+            // If that fails, it is tried again for the first batch, which tells.
+            self.session = self.connector.session().await.ok();
+        }
         loop {
             // Waiting takes nothing out, so nothing can be lost by the branch that is not taken.
             let first = tokio::select! {
@@ -132,11 +146,11 @@ impl Batcher {
                 checkpointer.between_batches().await;
             }
         }
-        if let Some(connection) = self.connection.take() {
+        if let Some(session) = self.session.take() {
             if let Some(checkpointer) = &mut self.checkpointer {
                 checkpointer.finish().await;
             }
-            close(connection).await;
+            close(session).await;
         }
     }
 
@@ -228,69 +242,83 @@ impl Batcher {
 
     /// Applies all units in one transaction and commits it, synced. Only then are jobs handed over.
     async fn transact(&mut self, units: &mut [Box<dyn Write>]) -> Result<(), Aborted> {
-        let begun = self.connector.begin_writing(&mut self.connection).await;
-        let txn = match begun {
-            Ok(txn) => txn,
-            Err(error) => return Err(Aborted::Broken(self.broken(not_written(error)).await)),
-        };
-        let now = self.watch.now(&self.connector, &txn, &*self.clock).await;
-        let now = match now {
-            Ok(now) => now,
-            Err(error) => {
-                drop(txn);
-                return Err(Aborted::Broken(self.broken(not_written(error)).await));
-            }
-        };
-        let handover = self.notices.handover();
+        if let Err(error) = self.connector.ready(&mut self.session).await {
+            return Err(Aborted::Broken(self.broken(not_written(error)).await));
+        }
+        // A file's connection is not lost meanwhile, so it need not be tried before it is written to.
+        let by_itself = self.connector.backend() == DbBackend::Sqlite
+            && self.doubtful.is_empty()
+            && matches!(units, [unit] if unit.only_inserts());
+        if !by_itself && let Err(error) = self.connector.begin_writing(&mut self.session).await {
+            return Err(Aborted::Broken(self.broken(not_written(error)).await));
+        }
+        match self.applied(units).await {
+            Ok(applied) => self.commit(applied).await,
+            Err(error) => Err(self.aborted(error).await),
+        }
+    }
+
+    /// Applies all units. Reservations are freed before an error is answered.
+    async fn applied(&mut self, units: &mut [Box<dyn Write>]) -> Result<Applied, DbErr> {
+        let session = self.session.as_ref();
+        let txn = session.map(Session::txn).ok_or_else(no_session)?;
+        let Time { now, steady } = self.watch.time(&self.connector, txn, &*self.clock).await?;
         let mut unit = Unit {
-            txn: &txn,
+            txn,
             backend: self.connector.backend(),
             now,
+            steady,
             sealer: &self.sealer,
             book: &mut self.book,
             controls: &self.controls,
             idempotency_keys: self.limits.idempotency_keys,
-            handover,
+            handover: self.notices.handover(),
             handed: Vec::new(),
             given: Vec::new(),
             waiting: Vec::new(),
+            closing: None,
         };
         let doubtful: Vec<_> = self.doubtful.iter().collect();
-        if let Err(error) = end_leases(&mut unit, &doubtful).await {
-            drop(unit);
-            return Err(Aborted::Broken(self.broken(not_written(error)).await));
-        }
+        end_leases(&mut unit, &doubtful).await?;
         for write in units {
-            if let Err(error) = write.apply(&mut unit).await {
-                // Reservations are freed before anything else is tried.
-                drop(unit);
-                let rolled_back = txn.rollback().await;
-                return Err(match (Fault::of(&error), rolled_back) {
-                    (Fault::Command, Ok(())) => Aborted::Guilty(error),
-                    (Fault::Conflict, Ok(())) => Aborted::Conflict(error),
-                    (Fault::Connection, _) | (_, Err(_)) => {
-                        Aborted::Broken(self.broken(not_written(error)).await)
-                    }
-                });
-            }
+            write.apply(&mut unit).await?;
         }
-        let Unit {
+        Ok(Applied {
+            handed: unit.handed,
+            given: unit.given,
+            waiting: unit.waiting,
+            closing: unit.closing,
+        })
+    }
+
+    async fn commit(&mut self, applied: Applied) -> Result<(), Aborted> {
+        let Applied {
             handed,
             given,
             waiting,
-            ..
-        } = unit;
-        if let Err(error) = txn.commit().await {
-            drop(handed);
-            let release = |lease| Settlement {
-                lease,
-                verdict: Verdict::Release,
-                effects: None,
-            };
-            self.doubtful.extend(given.into_iter().map(release));
-            return Err(Aborted::Broken(
-                self.broken(Failure::Unknown(Arc::new(error))).await,
-            ));
+            closing,
+        } = applied;
+        let committed = match &mut self.session {
+            Some(session) => session.commit(closing).await,
+            None => Err(Uncommitted::NotWritten(no_session())),
+        };
+        match committed {
+            Ok(()) => {}
+            Err(Uncommitted::NotWritten(error)) => {
+                drop(handed);
+                return Err(self.aborted(error).await);
+            }
+            Err(Uncommitted::Unknown(error)) => {
+                drop(handed);
+                let release = |lease| Settlement {
+                    lease,
+                    verdict: Verdict::Release,
+                    effects: None,
+                };
+                self.doubtful.extend(given.into_iter().map(release));
+                let unknown = Failure::Unknown(Arc::new(error));
+                return Err(Aborted::Broken(self.broken(unknown).await));
+            }
         }
         self.doubtful.clear();
         for (reservation, job) in handed {
@@ -303,13 +331,28 @@ impl Batcher {
         Ok(())
     }
 
+    /// Rolls back, and says what an error means for the batch.
+    async fn aborted(&mut self, error: DbErr) -> Aborted {
+        let rolled_back = match &mut self.session {
+            Some(session) => session.roll_back().await.is_ok(),
+            None => false,
+        };
+        match (Fault::of(&error), rolled_back) {
+            (Fault::Command, true) => Aborted::Guilty(error),
+            (Fault::Conflict, true) => Aborted::Conflict(error),
+            (Fault::Connection, _) | (_, false) => {
+                Aborted::Broken(self.broken(not_written(error)).await)
+            }
+        }
+    }
+
     /// Closes the connection: SQLite may have ended the transaction by itself, and what ran next would be committed row
     /// by row.
     async fn broken(&mut self, failure: Failure) -> Failure {
-        if let Some(connection) = self.connection.take() {
+        if let Some(session) = self.session.take() {
             warn!(?failure, "writing failed; the database is opened anew");
-            self.watch = Watch::default();
-            close(connection).await;
+            self.watch.forget();
+            close(session).await;
         }
         failure
     }
@@ -340,6 +383,10 @@ impl Batcher {
     }
 }
 
+fn no_session() -> DbErr {
+    DbErr::Custom("the database is not open".to_owned())
+}
+
 fn not_written(error: DbErr) -> Failure {
     Failure::NotWritten(Some(Arc::new(error)))
 }
@@ -350,8 +397,8 @@ fn fail(units: Vec<Box<dyn Write>>, failure: &Failure) {
     }
 }
 
-async fn close(connection: DatabaseConnection) {
-    if let Err(error) = connection.close().await {
+async fn close(session: Session) {
+    if let Err(error) = session.close().await {
         warn!(
             error = &error as &dyn std::error::Error,
             "a connection did not close"

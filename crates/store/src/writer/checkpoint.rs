@@ -3,21 +3,27 @@
 //! end of the log, which would then grow for ever. So above a size the writer leaves a gap between two batches, in which
 //! the little that is left is written back, and the next batch begins the log anew, in the file as it is: to write over
 //! blocks that a file has is half as dear to sync as to append to it.
+//!
+//! What a passive checkpoint writes, SQLite syncs when it reaches the end, so in the gap, where everybody would wait for
+//! the whole of it. So each step is synced beside the writer too.
+
+use std::{io, sync::Arc};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tracing::{debug, warn};
 
-use crate::connect::{Log, Sqlite};
+use crate::connect::{DatabaseFile, Log, Sqlite};
 
-/// A step is taken when so much waits, as a share of the mark.
-const STEP: u64 = 4;
+/// A step is taken when so much waits, as a share of the mark: a commit that meets its sync waits for that much.
+const STEP: u64 = 8;
 
 pub(super) struct Checkpointer {
     connector: Sqlite,
     log: Log,
     above: u64,
     connection: Option<DatabaseConnection>,
+    file: Option<Arc<DatabaseFile>>,
     /// At most one step beside the writer.
     step: JoinSet<Result<Reached, DbErr>>,
     /// How long the log was after the last batch.
@@ -35,6 +41,7 @@ impl Checkpointer {
             connector,
             above,
             connection: None,
+            file: None,
             step: JoinSet::new(),
             seen: 0,
             stepped: 0,
@@ -66,14 +73,30 @@ impl Checkpointer {
     }
 
     async fn begin_step(&mut self, bytes: u64) {
-        match self.connection().await {
-            Ok(connection) => {
-                self.stepped = bytes;
-                let passive = async move { checkpoint(&connection, "PASSIVE").await };
-                self.step.spawn(passive);
-            }
-            Err(error) => self.failed(&error, bytes),
-        }
+        let (connection, file) = match (self.connection().await, self.file()) {
+            (Ok(connection), Ok(file)) => (connection, file),
+            (Err(error), _) => return self.failed(&error, bytes),
+            (_, Err(error)) => return self.failed(&custom(&error), bytes),
+        };
+        self.stepped = bytes;
+        self.step.spawn(async move {
+            let reached = checkpoint(&connection, "PASSIVE").await?;
+            let synced = spawn_blocking(move || file.sync()).await;
+            synced
+                .map_err(io::Error::other)
+                .flatten()
+                .map_err(|error| custom(&error))?;
+            Ok(reached)
+        });
+    }
+
+    fn file(&mut self) -> io::Result<Arc<DatabaseFile>> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => Arc::new(self.connector.file()?),
+        };
+        self.file = Some(Arc::clone(&file));
+        Ok(file)
     }
 
     async fn use_gap(&mut self, bytes: u64) {
@@ -143,6 +166,10 @@ impl Checkpointer {
         self.connection = None;
         self.next = bytes.saturating_add(self.above);
     }
+}
+
+fn custom(error: &io::Error) -> DbErr {
+    DbErr::Custom(error.to_string())
 }
 
 async fn checkpoint(connection: &DatabaseConnection, mode: &str) -> Result<Reached, DbErr> {

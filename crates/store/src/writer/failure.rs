@@ -6,7 +6,8 @@ use posthaste_domain::stores::StoreError;
 use posthaste_queue::QueueError;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-/// The primary result code of SQLite for a broken constraint.
+/// Primary result codes of SQLite: a lock was not had, a constraint was broken.
+const SQLITE_BUSY: i32 = 5;
 const SQLITE_CONSTRAINT: i32 = 19;
 
 /// How a write failed, shared by all the commands of its batch.
@@ -50,6 +51,39 @@ impl From<Failure> for QueueError {
     }
 }
 
+/// Whether SQLite did not get a lock, and so did nothing.
+pub(super) fn is_busy(error: &DbErr) -> bool {
+    matches!(Told::of(error), Some(Told::Code(SQLITE_BUSY)))
+}
+
+/// What a database itself has said.
+enum Told {
+    /// A primary result code of SQLite.
+    Code(i32),
+    /// An SQLSTATE.
+    State(String),
+}
+
+impl Told {
+    fn of(error: &DbErr) -> Option<Self> {
+        let (DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+        else {
+            return None;
+        };
+        let sqlx::Error::Database(error) = &**error else {
+            return None;
+        };
+        let code = error.code()?;
+        let of_postgresql = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+        if of_postgresql.is_some() {
+            return Some(Self::State(code.into_owned()));
+        }
+        // The lower byte of an extended result code is the primary one (sqlite.org/rescode.html).
+        Some(Self::Code(code.parse::<i32>().ok()? & 0xff))
+    }
+}
+
 /// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -63,27 +97,10 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn of(error: &DbErr) -> Self {
-        let (DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-        else {
-            return Self::Connection;
-        };
-        let sqlx::Error::Database(error) = &**error else {
-            return Self::Connection;
-        };
-        let Some(code) = error.code() else {
-            return Self::Connection;
-        };
-        if error
-            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-            .is_some()
-        {
-            return Self::of_sqlstate(&code);
-        }
-        // The lower byte of an extended result code is the primary one (sqlite.org/rescode.html).
-        match code.parse::<i32>() {
-            Ok(code) if code & 0xff == SQLITE_CONSTRAINT => Self::Command,
-            _ => Self::Connection,
+        match Told::of(error) {
+            Some(Told::State(state)) => Self::of_sqlstate(&state),
+            Some(Told::Code(SQLITE_CONSTRAINT)) => Self::Command,
+            Some(Told::Code(_)) | None => Self::Connection,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use posthaste_domain::clock::{Clock, Timestamp, later};
+use posthaste_domain::clock::{Clock, Steady, Timestamp, later};
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::connect::Connector;
@@ -16,10 +16,35 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(super) struct Watch {
     /// The last answer, and when it came.
     set: Option<(Instant, Timestamp)>,
+    steady: Steady,
+}
+
+/// What time it is, and whether it may be acted on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time {
+    pub(super) now: Timestamp,
+    /// Whether it has moved like monotonic time ([`Steady`]); where not, nothing is over yet.
+    pub(super) steady: bool,
 }
 
 impl Watch {
-    pub(super) async fn now(
+    pub(super) async fn time(
+        &mut self,
+        connector: &Connector,
+        txn: &DatabaseTransaction,
+        clock: &dyn Clock,
+    ) -> Result<Time, DbErr> {
+        let now = self.now(connector, txn, clock).await?;
+        let steady = self.steady.look(now, connector.monotonic(clock));
+        Ok(Time { now, steady })
+    }
+
+    /// Whatever was known of a connection that is gone.
+    pub(super) fn forget(&mut self) {
+        self.set = None;
+    }
+
+    async fn now(
         &mut self,
         connector: &Connector,
         txn: &DatabaseTransaction,

@@ -6,6 +6,7 @@ use posthaste_domain::clock::Timestamp;
 use posthaste_queue::{ClaimedJob, Controls, Handover, Lane, Lease, Reservation};
 use sea_orm::{DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 
+use super::session::Closing;
 use crate::{accept::stale, queue::book::RankBook, seal::Sealer, sql};
 
 /// A unit of work: what is being written in the present transaction, and what follows from its commit.
@@ -13,6 +14,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) txn: &'a DatabaseTransaction,
     pub(crate) backend: DbBackend,
     pub(crate) now: Timestamp,
+    /// Whether anything may be over by [`Self::now`].
+    pub(super) steady: bool,
     pub(crate) sealer: &'a Sealer,
     /// The order of the jobs that become ready; to be refreshed first.
     pub(crate) book: &'a mut RankBook,
@@ -23,6 +26,8 @@ pub(crate) struct Unit<'a> {
     /// Leases given out in this transaction.
     pub(super) given: Vec<Lease>,
     pub(super) waiting: Vec<Lane>,
+    /// Travels with the commit.
+    pub(super) closing: Option<Closing>,
 }
 
 impl<'a> Unit<'a> {
@@ -39,6 +44,7 @@ impl<'a> Unit<'a> {
             txn,
             backend,
             now,
+            steady: true,
             sealer,
             book,
             controls,
@@ -48,7 +54,13 @@ impl<'a> Unit<'a> {
             handed: Vec::new(),
             given: Vec::new(),
             waiting: Vec::new(),
+            closing: None,
         }
+    }
+
+    /// These statements are the last of the transaction, and run with its commit.
+    pub(crate) fn close_with(&mut self, closing: Closing) {
+        self.closing = Some(closing);
     }
 
     /// The lanes in which work waits from the commit on.
@@ -82,9 +94,14 @@ impl<'a> Unit<'a> {
         self.book.put_down(self.txn, self.backend).await
     }
 
-    /// Idempotency keys made at or before this instant, in microseconds since 1970, are free again.
+    /// Idempotency keys made at or before this instant, in microseconds since 1970, are free again. While the clock is not
+    /// to be trusted none is (I22): a mail would go out twice.
     pub(crate) fn keys_before(&self) -> i64 {
-        stale(self.now, self.idempotency_keys)
+        if self.steady {
+            stale(self.now, self.idempotency_keys)
+        } else {
+            i64::MIN
+        }
     }
 
     /// A free executor for a job of `lane`, if it need not wait.

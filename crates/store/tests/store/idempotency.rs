@@ -41,7 +41,7 @@ fn keyed(bench: &Bench, key: &str, fingerprint: u8) -> (NewMessage, Option<Keyed
     (message, Some(keyed))
 }
 
-async fn submit(bench: &Bench, key: &str, fingerprint: u8) -> Accepted {
+pub(crate) async fn submit(bench: &Bench, key: &str, fingerprint: u8) -> Accepted {
     let (message, keyed) = keyed(bench, key, fingerprint);
     bench
         .store

@@ -11,6 +11,7 @@ mod hinting;
 mod housekeeping;
 mod idempotency;
 mod judging;
+mod jumping;
 mod model;
 mod operating;
 mod sessions;

@@ -63,6 +63,7 @@ async fn a_slow_commit_keeps_the_permit() {
     bench.finish().await;
 }
 
+/// I16.
 #[tokio::test(start_paused = true)]
 async fn more_urgent_lanes_are_claimed_first_and_a_lane_that_hangs_holds_up_no_other() {
     let (mut bench, worker) = Bench::prepared(config(&[("a", 0, 2), ("urgent", 10, 1)]));
