@@ -34,7 +34,7 @@ use tokio::{
 use self::batch::Batcher;
 pub(crate) use self::{
     failure::{Failure, Fault},
-    session::{Closing, Session},
+    session::{Closing, Plans, Session},
     unit::Unit,
 };
 use crate::{

@@ -4,7 +4,8 @@
 //!
 //! All states exist at the same time and take turns, so that whatever else the machine does hits them alike; the figure
 //! is the ratio of the slowest to the fastest median. `cargo bench -p posthaste-store --bench claim`, with
-//! `TEST_DATABASE_URL` on PostgreSQL too; `POSTHASTE_TEST_LONG=1` for the full figures, which take some gigabytes.
+//! `TEST_DATABASE_URL` on PostgreSQL too; `POSTHASTE_TEST_LONG=1` for the full figures, which take some gigabytes; one of
+//! both parts alone with `-- flat` or `-- old_snapshot`.
 
 mod history;
 mod old_snapshot;
@@ -74,9 +75,17 @@ fn main() {
             Some(url) => servers.push(Server::Postgres(url)),
             None => print("skipped: PostgreSQL (TEST_DATABASE_URL is not set)"),
         }
+        let part = std::env::args()
+            .skip(1)
+            .find(|argument| !argument.starts_with('-'));
+        let is_wanted = |name| part.as_deref().is_none_or(|part| part == name);
         for server in &servers {
-            flat(server, states).await;
-            if let Server::Postgres(_) = server {
+            if is_wanted("flat") {
+                flat(server, states).await;
+            }
+            if is_wanted("old_snapshot")
+                && let Server::Postgres(_) = server
+            {
                 let jobs = if long { 200_000 } else { 20_000 };
                 old_snapshot::measure(server, jobs).await;
             }

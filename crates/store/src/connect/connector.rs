@@ -10,7 +10,11 @@ use sea_orm::{
 use tracing::info;
 
 use super::{OpenError, postgres::Postgres, sqlite::Sqlite};
-use crate::{convert, sql::statement, writer::Session};
+use crate::{
+    convert,
+    sql::statement,
+    writer::{Plans, Session},
+};
 
 /// Makes connections to one database.
 #[derive(Debug, Clone)]
@@ -85,9 +89,13 @@ impl Connector {
 
     /// Begins a transaction on it. A server may have ended the connection since the last one: nothing was written on it by
     /// then, so another one is tried at once; to ask beforehand would cost every transaction a round trip.
-    pub(crate) async fn begin_writing(&self, session: &mut Option<Session>) -> Result<(), DbErr> {
+    pub(crate) async fn begin_writing(
+        &self,
+        session: &mut Option<Session>,
+        plans: Plans,
+    ) -> Result<(), DbErr> {
         if let Some(open) = session {
-            let begun = open.begin().await;
+            let begun = open.begin(plans).await;
             let (Self::Postgres(_), Err(error)) = (self, &begun) else {
                 return begun;
             };
@@ -102,7 +110,7 @@ impl Connector {
         }
         self.ready(session).await?;
         match session {
-            Some(open) => open.begin().await,
+            Some(open) => open.begin(plans).await,
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    sqlx::Executor,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,6 +13,10 @@ use super::OpenError;
 /// Longest wait for a connection. While the database is away the pool asks again after pauses of up to a fifth of it, and one
 /// pause of the writer and one of a reader lie between the database's return and the next mail (R10).
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Each read is planned anew: a plan that was made while a table was short reads all of it, and is kept while the table
+/// grows to a thousand times that. Behind a pooler the setting may reach another connection, and that is then planned so.
+const FRESH_PLANS: &str = "SET plan_cache_mode = force_custom_plan";
 
 /// Makes connections to one database.
 #[derive(Debug, Clone)]
@@ -51,7 +56,13 @@ impl Postgres {
 
     /// Connections that read.
     pub(super) async fn readers(&self, connections: u32) -> Result<DatabaseConnection, DbErr> {
-        Database::connect(self.options(connections.max(1), PATIENCE)).await
+        let mut options = self.options(connections.max(1), PATIENCE);
+        options.map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async { connection.execute(FRESH_PLANS).await.map(drop) })
+            })
+        });
+        Database::connect(options).await
     }
 
     /// A connection for one purpose, had within `patience`: a beat must not be late.

@@ -15,7 +15,7 @@ use super::{
     Command, Limits, Unit, Write,
     checkpoint::Checkpointer,
     failure::{Failure, Fault},
-    session::{Closing, Session, Uncommitted},
+    session::{Closing, Plans, Session, Uncommitted},
     time::{Time, Watch},
 };
 use crate::{
@@ -249,13 +249,20 @@ impl Batcher {
         let by_itself = self.connector.backend() == DbBackend::Sqlite
             && self.doubtful.is_empty()
             && matches!(units, [unit] if unit.only_inserts());
-        if !by_itself && let Err(error) = self.connector.begin_writing(&mut self.session).await {
+        if !by_itself && let Err(error) = self.begin(units).await {
             return Err(Aborted::Broken(self.broken(not_written(error)).await));
         }
         match self.applied(units).await {
             Ok(applied) => self.commit(applied).await,
             Err(error) => Err(self.aborted(error).await),
         }
+    }
+
+    async fn begin(&mut self, units: &[Box<dyn Write>]) -> Result<(), DbErr> {
+        let inserts = self.doubtful.is_empty() && units.iter().all(|unit| unit.only_inserts());
+        let plans = if inserts { Plans::Kept } else { Plans::Fresh };
+        let session = &mut self.session;
+        self.connector.begin_writing(session, plans).await
     }
 
     /// Applies all units. Reservations are freed before an error is answered.

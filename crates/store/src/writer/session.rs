@@ -20,6 +20,16 @@ pub(crate) struct Closing {
     pub(crate) values: Vec<Value>,
 }
 
+/// How PostgreSQL plans the statements of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plans {
+    /// As it likes: after five runs mostly once for all. For statements that can be run in one way only.
+    Kept,
+    /// Each time anew. A plan that was made while a table was short reads all of it, and is kept while the table grows to
+    /// a thousand times that.
+    Fresh,
+}
+
 /// How far an attempt to commit has come.
 #[derive(Debug)]
 pub(crate) enum Uncommitted {
@@ -60,16 +70,18 @@ impl Session {
 
     /// Begins a transaction that may write. On SQLite it takes the right to write at once: one that began by reading could
     /// not get it later.
-    pub(crate) async fn begin(&mut self) -> Result<(), DbErr> {
-        self.lent.execute_unprepared(self.beginning()).await?;
+    pub(crate) async fn begin(&mut self, plans: Plans) -> Result<(), DbErr> {
+        self.lent.execute_unprepared(self.beginning(plans)).await?;
         self.begun = true;
         Ok(())
     }
 
-    const fn beginning(&self) -> &'static str {
-        match self.backend {
-            DbBackend::Sqlite => "BEGIN IMMEDIATE",
-            _ => "BEGIN",
+    /// What is set, is set for the transaction: a pooler in between may lend the next one another connection.
+    const fn beginning(&self, plans: Plans) -> &'static str {
+        match (self.backend, plans) {
+            (DbBackend::Sqlite, _) => "BEGIN IMMEDIATE",
+            (_, Plans::Kept) => "BEGIN",
+            (_, Plans::Fresh) => "BEGIN; SET LOCAL plan_cache_mode = force_custom_plan",
         }
     }
 
@@ -87,7 +99,7 @@ impl Session {
             (Some(Closing { sql, values }), DbBackend::Sqlite) => {
                 let beginning = match self.begun {
                     true => String::new(),
-                    false => format!("{}; ", self.beginning()),
+                    false => format!("{}; ", self.beginning(Plans::Kept)),
                 };
                 self.begun = true;
                 let whole = format!("{beginning}{sql}; COMMIT");
@@ -127,7 +139,10 @@ impl Session {
 
     /// Gives the connection back and closes it.
     pub(crate) async fn close(self) -> Result<(), DbErr> {
-        // Nothing has begun; SeaORM is to know it.
+        if !self.begun {
+            // Something for SeaORM to roll back.
+            self.lent.execute_unprepared("BEGIN").await.ok();
+        }
         self.lent.rollback().await.ok();
         self.connection.close().await
     }

@@ -10,13 +10,12 @@ use posthaste_domain::{
     stores::{Finding, MessageStore, StoreHealth},
     template::{TemplateRef, TemplateVersionId},
 };
-use posthaste_queue::{BootId, ClaimedJob, JobId, NewJob, Queue, Settled, Settlement, Verdict};
+use posthaste_queue::{BootId, ClaimedJob, Queue, Settled, Settlement, Verdict};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::time::{Instant, interval};
-use uuid::Uuid;
 
 use crate::{
-    support::{Bench, claim, message, number, owner},
+    support::{Bench, claim, job, message, number, owner},
     town::Town,
 };
 
@@ -37,19 +36,6 @@ where
             began.elapsed() < 10 * SECOND,
             "not within ten seconds: {what}"
         );
-    }
-}
-
-fn job(number: u128, delay: Duration) -> NewJob {
-    NewJob {
-        id: JobId::from_uuid(Uuid::from_u128(number)),
-        lane: "a".parse().expect("a lane"),
-        kind: "case".into(),
-        payload: "{}".into(),
-        delay,
-        tenant: String::new(),
-        unique: None,
-        expires_in: None,
     }
 }
 
@@ -337,18 +323,4 @@ async fn text_in_indexes_is_compared_by_its_bytes() {
          AND a.attcollation {} '\"C\"'::regcollation";
     assert_eq!(number(&outside, &others.replace("{}", "<>")).await, 0);
     assert!(number(&outside, &others.replace("{}", "=")).await > 5);
-}
-
-/// P9. The hot table is cleaned by its own rules, not by those of a table that grows.
-#[tokio::test]
-async fn the_table_of_jobs_is_cleaned_early() {
-    let Some(town) = Town::new().await else {
-        return;
-    };
-    town.node().await;
-    let outside = town.outside().await;
-    let set = "SELECT count(*) FROM pg_class c, unnest(reloptions) o \
-         WHERE c.oid = 'jobs'::regclass AND o IN ('autovacuum_vacuum_scale_factor=0', \
-         'autovacuum_vacuum_threshold=20000', 'autovacuum_vacuum_cost_delay=0')";
-    assert_eq!(number(&outside, set).await, 3);
 }

@@ -14,6 +14,7 @@ mod judging;
 mod jumping;
 mod model;
 mod operating;
+mod planning;
 mod sessions;
 mod settling;
 mod support;

@@ -9,11 +9,14 @@ use posthaste_domain::{
     owner::Owner,
 };
 use posthaste_migrations::Migrator;
-use posthaste_queue::{BootId, ClaimRequest, ClaimedJob, LaneDemand, Queue, SharedLimits};
+use posthaste_queue::{
+    BootId, ClaimRequest, ClaimedJob, JobId, LaneDemand, NewJob, Queue, SharedLimits,
+};
 use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// A store on a file that goes away with the value.
 pub(crate) struct Bench {
@@ -165,6 +168,20 @@ pub(crate) async fn number(connection: &DatabaseConnection, sql: &str) -> i64 {
 /// How many rows a table has.
 pub(crate) async fn rows(connection: &DatabaseConnection, table: &str) -> i64 {
     number(connection, &format!("SELECT count(*) FROM {table}")).await
+}
+
+/// A job of the lane `a` for nobody in particular.
+pub(crate) fn job(number: u128, delay: Duration) -> NewJob {
+    NewJob {
+        id: JobId::from_uuid(Uuid::from_u128(number)),
+        lane: "a".parse().expect("a lane"),
+        kind: "case".into(),
+        payload: "{}".into(),
+        delay,
+        tenant: String::new(),
+        unique: None,
+        expires_in: None,
+    }
 }
 
 /// Claims from a lane without limits.

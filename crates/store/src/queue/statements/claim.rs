@@ -30,8 +30,7 @@ pub(crate) async fn ready_lanes(
     if wanted.is_empty() {
         return Ok(wanted);
     }
-    let each =
-        "EXISTS (SELECT 1 FROM jobs WHERE state = 'ready' AND lane = ? AND rank >= ? LIMIT 1)";
+    let each = "EXISTS (SELECT 1 FROM jobs WHERE state = 'ready' AND lane = ? AND rank >= ? ORDER BY rank LIMIT 1)";
     let asked = format!("SELECT {}", vec![each; wanted.len()].join(", "));
     let values = wanted
         .iter()

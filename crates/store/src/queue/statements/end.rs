@@ -15,9 +15,11 @@ use crate::{
     writer::Unit,
 };
 
-/// The fence, and the holder, are compared with the row as it stands inside this transaction.
-pub(super) const HELD: &str =
-    "jobs.id = v.id AND jobs.fence = v.fence AND jobs.boot_id = v.boot AND jobs.state = 'leased'";
+/// The fence, and the holder, are compared with the row as it stands inside this transaction. The state is no bare column,
+/// so that the planner of PostgreSQL finds the row by its id and not by the indexes of leases: those are short by their
+/// statistics, and beside an open snapshot hold every lease that there was since.
+pub(super) const HELD: &str = "jobs.id = v.id AND jobs.fence = v.fence AND jobs.boot_id = v.boot \
+     AND (jobs.state || '') = 'leased'";
 
 /// Ends the leases that are still the newest and tells which those were. Job rows come first: what else a settlement
 /// writes depends on this answer.

@@ -16,7 +16,8 @@ const OVER: &str = "state <> 'leased' AND expires_at IS NOT NULL AND expires_at 
 
 /// Whether there is one.
 pub(crate) async fn any_expired(connection: &DatabaseConnection, now: i64) -> Result<bool, DbErr> {
-    let asked = format!("SELECT 1 FROM jobs WHERE {OVER} LIMIT 1");
+    // In their order, or the planner takes the first row that comes to be one of these and reads the table for it.
+    let asked = format!("SELECT 1 FROM jobs WHERE {OVER} ORDER BY expires_at LIMIT 1");
     let asked = statement(connection.get_database_backend(), &asked, [now.into()]);
     Ok(connection.query_one_raw(asked).await?.is_some())
 }

@@ -17,10 +17,13 @@ use crate::{
 /// Most jobs that become ready in one step.
 const STEP: i64 = 1000;
 
+/// A value, for PostgreSQL keeps the first plan of a statement without any, whatever its table grows to.
+const ONE: [Value; 1] = [Value::BigInt(Some(1))];
+
 /// When the next waiting job is due, in microseconds since 1970.
 pub(crate) async fn next_due(connection: &impl ConnectionTrait) -> Result<Option<i64>, DbErr> {
-    let asked = "SELECT run_at FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT 1";
-    let asked = statement(connection.get_database_backend(), asked, []);
+    let asked = "SELECT run_at FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT ?";
+    let asked = statement(connection.get_database_backend(), asked, ONE);
     connection
         .query_one_raw(asked)
         .await?
@@ -30,8 +33,8 @@ pub(crate) async fn next_due(connection: &impl ConnectionTrait) -> Result<Option
 
 /// Whether a job waits to run apart.
 pub(crate) async fn any_suspect(connection: &DatabaseConnection) -> Result<bool, DbErr> {
-    let asked = "SELECT 1 FROM jobs WHERE state = 'suspect' LIMIT 1";
-    let asked = statement(connection.get_database_backend(), asked, []);
+    let asked = "SELECT 1 FROM jobs WHERE state = 'suspect' ORDER BY lane, rank LIMIT ?";
+    let asked = statement(connection.get_database_backend(), asked, ONE);
     Ok(connection.query_one_raw(asked).await?.is_some())
 }
 
