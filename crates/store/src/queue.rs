@@ -1,12 +1,13 @@
 //! The durable queue: rows of live work.
 
 pub(crate) mod book;
+mod claim;
 mod commands;
 pub(crate) mod marks;
 pub(crate) mod push;
 pub(crate) mod statements;
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthaste_domain::{
@@ -19,14 +20,11 @@ use posthaste_queue::{
 };
 use sea_orm::{DbErr, Set};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::{
-    commands::{Claim, ClaimSuspect, Join, Leave, Promote},
-    marks::Marks,
+    commands::{ClaimSuspect, Join, Leave, Promote},
     push::Push,
-    statements::Wanted,
 };
 use crate::{
     Store,
@@ -102,12 +100,6 @@ pub(crate) fn new_row(job: &NewJob, state: State, rank: Rank, now: Timestamp) ->
     }
 }
 
-impl Store {
-    fn marks(&self) -> MutexGuard<'_, Marks> {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[async_trait]
 impl Queue for Store {
     type Effects = DeliveryReport;
@@ -144,32 +136,7 @@ impl Queue for Store {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed, QueueError> {
-        let ClaimRequest { boot, lanes } = request;
-        let now = Instant::now();
-        let wanted = {
-            let mut marks = self.marks();
-            let demanded = lanes.into_iter().filter(|demand| demand.limit > 0);
-            demanded
-                .map(|demand| Wanted {
-                    from: marks.floor(&demand.lane, now),
-                    lane: demand.lane,
-                    limit: demand.limit,
-                    shared: demand.shared,
-                })
-                .collect()
-        };
-        let lanes = statements::ready_lanes(&self.reader, wanted)
-            .await
-            .map_err(unavailable)?;
-        if lanes.is_empty() {
-            return Ok(Claimed::default());
-        }
-        let (claimed, reached) = self.writer.write(Claim { boot, lanes }).await?;
-        let mut marks = self.marks();
-        for (lane, rank) in reached {
-            marks.reached(&lane, rank, now);
-        }
-        Ok(claimed)
+        self.claim_ready(request.boot, request.lanes).await
     }
 
     async fn held(&self, boot: BootId) -> Result<Vec<(JobId, Fence)>, QueueError> {

@@ -3,6 +3,7 @@
 mod accepting;
 mod accounts;
 mod apart;
+mod claiming;
 mod contract;
 mod durability;
 mod enqueuing;
