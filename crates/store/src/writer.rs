@@ -15,6 +15,7 @@
 
 mod batch;
 mod checkpoint;
+mod disk;
 mod failure;
 mod session;
 mod time;

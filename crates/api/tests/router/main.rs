@@ -13,6 +13,7 @@ mod password;
 mod probes;
 mod queue;
 mod read;
+mod refusals;
 mod routes;
 mod sessions;
 mod submit;

@@ -1,9 +1,6 @@
 //! The writing thread: gathers a batch, commits it, answers.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use posthaste_domain::clock::Clock;
 use posthaste_queue::{ClaimedJob, Controls, Lane, Lease, Reservation, Settlement, Verdict};
@@ -14,6 +11,7 @@ use tracing::{error, info, warn};
 use super::{
     Command, Limits, Unit, Write,
     checkpoint::Checkpointer,
+    disk::Disk,
     failure::{Failure, Fault},
     session::{Closing, Plans, Session, Uncommitted},
     time::{Time, Watch},
@@ -26,9 +24,6 @@ use crate::{
     seal::Sealer,
     settle::SettleGroup,
 };
-
-/// How often the free space of the disk is looked at.
-const DISK_LOOK: Duration = Duration::from_secs(1);
 
 pub(super) struct Batcher {
     connector: Connector,
@@ -51,12 +46,6 @@ pub(super) struct Batcher {
 
 /// How often a batch is tried again after conflicts.
 const CONFLICTS: usize = 5;
-
-/// What was last seen of the disk.
-struct Disk {
-    looked: Option<Instant>,
-    below_floor: bool,
-}
 
 /// What follows from the commit of units that were applied.
 struct Applied {
@@ -92,10 +81,6 @@ impl Batcher {
             }
             Connector::Postgres(_) => None,
         };
-        let disk = Disk {
-            looked: None,
-            below_floor: false,
-        };
         Self {
             connector,
             session,
@@ -105,7 +90,7 @@ impl Batcher {
             sealer,
             notices,
             controls,
-            disk,
+            disk: Disk::default(),
             watch: Watch::default(),
             book: RankBook::default(),
             doubtful: Vec::new(),
@@ -205,7 +190,7 @@ impl Batcher {
                 Command::Push(_) | Command::Accept(..) | Command::Other(_) => {}
             }
         }
-        if !accepts.is_empty() && self.below_disk_floor() {
+        if !accepts.is_empty() && self.is_disk_full() {
             for (accept, _space) in accepts.drain(..) {
                 accept.refuse(Failure::DiskFloor);
             }
@@ -222,6 +207,11 @@ impl Batcher {
             units.push(Box::new(AcceptGroup::new(accepts)));
         }
         units
+    }
+
+    fn is_disk_full(&mut self) -> bool {
+        let (connector, floor) = (&self.connector, self.limits.disk_floor);
+        self.disk.is_below(floor, || connector.free_space())
     }
 
     /// The same as [`Self::transact`], again as a whole after a conflict with another node (I30).
@@ -362,31 +352,6 @@ impl Batcher {
             close(session).await;
         }
         failure
-    }
-
-    fn below_disk_floor(&mut self) -> bool {
-        if self
-            .disk
-            .looked
-            .is_none_or(|looked| looked.elapsed() >= DISK_LOOK)
-        {
-            let free = self.connector.free_space();
-            let below = free.is_some_and(|free| free < self.limits.disk_floor);
-            if below && !self.disk.below_floor {
-                warn!(
-                    free_bytes = free,
-                    floor_bytes = self.limits.disk_floor,
-                    "the disk is nearly full; submits are refused"
-                );
-            } else if !below && self.disk.below_floor {
-                info!(free_bytes = free, "there is room on the disk again");
-            }
-            self.disk = Disk {
-                looked: Some(Instant::now()),
-                below_floor: below,
-            };
-        }
-        self.disk.below_floor
     }
 }
 
