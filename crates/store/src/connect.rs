@@ -128,7 +128,6 @@ pub struct Store {
     pub(crate) marks: Mutex<Marks>,
     /// Give ranks in transactions of callers.
     pub(crate) callers_books: Mutex<Vec<RankBook>>,
-    _lock: Option<FileLock>,
 }
 
 impl Store {
@@ -141,15 +140,17 @@ impl Store {
         clock: Arc<dyn Clock>,
         migrate: Migrate,
     ) -> Result<(Self, Opened), OpenError> {
-        let (connector, lock) = prepared(&config)?;
+        let connector = prepared(&config)?;
         let connection = connector.writer().await?;
         let migrations = migrated::<M>(&connector, &connection, migrate).await?;
         if let (Connector::Postgres(postgres), 1..) = (&connector, migrations) {
             prepare_history(postgres, clock.now()).await;
         }
-        let recovered = match &lock {
-            Some(_) => queue::statements::recover_orphans(&connection, &*clock).await?,
-            None => 0,
+        let recovered = match &connector {
+            Connector::Sqlite(_) => {
+                queue::statements::recover_orphans(&connection, &*clock).await?
+            }
+            Connector::Postgres(_) => 0,
         };
         let controls = Controls::default();
         let (version, paused) = operate::switched(&connection, connector.backend()).await?;
@@ -217,7 +218,6 @@ impl Store {
                 controls,
                 marks: Mutex::default(),
                 callers_books: Mutex::default(),
-                _lock: lock,
             },
             Opened {
                 migrations,
@@ -288,7 +288,7 @@ impl fmt::Debug for Store {
 }
 
 /// The way to the database, and on SQLite the right to serve it.
-fn prepared(config: &StoreConfig) -> Result<(Connector, Option<FileLock>), OpenError> {
+fn prepared(config: &StoreConfig) -> Result<Connector, OpenError> {
     match &config.database {
         DatabasePlace::Sqlite(path) => {
             let lock = FileLock::beside(path).map_err(|error| match error {
@@ -298,12 +298,11 @@ fn prepared(config: &StoreConfig) -> Result<(Connector, Option<FileLock>), OpenE
             let sqlite = Sqlite {
                 path: path.clone(),
                 busy_timeout: config.busy_timeout,
+                _lock: Arc::new(lock),
             };
             sqlite.check_writable()?;
-            Ok((Connector::Sqlite(sqlite), Some(lock)))
+            Ok(Connector::Sqlite(sqlite))
         }
-        DatabasePlace::Postgres(url) => {
-            Ok((Connector::Postgres(Postgres { url: url.clone() }), None))
-        }
+        DatabasePlace::Postgres(url) => Ok(Connector::Postgres(Postgres { url: url.clone() })),
     }
 }

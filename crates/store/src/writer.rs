@@ -150,6 +150,8 @@ impl Writer {
             .name("writer".to_owned())
             .spawn(move || {
                 turns.block_on(batcher.run(urgent_commands, intake_commands));
+                // With the lock on the file; whoever learns of the end may open it again.
+                drop(batcher);
                 drop(alive);
             })?;
         Ok(Self {

@@ -5,6 +5,7 @@ use std::{
     mem::ManuallyDrop,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use sea_orm::{
 };
 
 use super::{OpenError, log::Log};
+use crate::lock::FileLock;
 
 /// Most statements that a connection keeps prepared: about twenty texts, most of them in some ten lengths.
 const STATEMENTS: usize = 300;
@@ -25,6 +27,8 @@ const LOG_KEPT: u64 = 64 << 20;
 pub(crate) struct Sqlite {
     pub(crate) path: PathBuf,
     pub(crate) busy_timeout: Duration,
+    /// Held while anything of this process may still write, the writing thread of a store that was dropped too.
+    pub(crate) _lock: Arc<FileLock>,
 }
 
 impl Sqlite {

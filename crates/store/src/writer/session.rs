@@ -147,3 +147,6 @@ impl Session {
         self.connection.close().await
     }
 }
+
+#[cfg(test)]
+mod tests;

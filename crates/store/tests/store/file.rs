@@ -8,7 +8,10 @@ use posthaste_queue::{
     operate::{Cause, DeadFilter},
 };
 use posthaste_store::OpenError;
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, interval},
+};
 
 use crate::support::{Bench, Outsider, open, owner};
 
@@ -91,6 +94,48 @@ async fn a_file_is_served_by_one_process_at_a_time() {
             .unwrap()
             .is_some()
     );
+}
+
+/// I2. A store that was dropped and not closed still writes what waited. Until it has, the file is not another's: that one
+/// would take back leases which are not of the dead.
+#[tokio::test]
+async fn a_file_is_free_when_the_last_write_of_a_dropped_store_has_ended() {
+    let bench = Bench::new().await;
+    let message = bench.message(&["ada@example.com"]);
+    bench.store.accept(message, None).await.unwrap();
+    let boot = BootId::random();
+    bench.store.join(boot).await.unwrap();
+    let settlement = Settlement {
+        lease: bench.claim(boot, 1).await.remove(0).lease,
+        verdict: Verdict::Done,
+        effects: None,
+    };
+    let outsider = Outsider::lock(&bench).await;
+    let mut settling = bench.store.settle([settlement].into());
+    tokio::select! {
+        biased;
+        settled = &mut settling => panic!("not while the file is locked: {settled:?}"),
+        () = std::future::ready(()) => drop(settling),
+    }
+    let Bench {
+        store,
+        folder,
+        clock,
+        ..
+    } = bench;
+    drop(store);
+    let early = open(folder.path(), &clock).await;
+    assert!(matches!(early, Err(OpenError::InUse(_))), "{early:?}");
+    outsider.release().await;
+    let (mut looks, began) = (interval(Duration::from_millis(10)), Instant::now());
+    let opened = loop {
+        looks.tick().await;
+        match open(folder.path(), &clock).await {
+            Err(OpenError::InUse(_)) => assert!(began.elapsed() < Duration::from_secs(10)),
+            opened => break opened.unwrap().1,
+        }
+    };
+    assert_eq!(opened.recovered, 0, "the job has ended");
 }
 
 /// I27. After an error of the database nothing more runs on that connection; it is opened anew and goes on.

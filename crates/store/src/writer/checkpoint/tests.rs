@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::TransactionTrait;
 use tempfile::TempDir;
 
 use super::*;
+use crate::lock::FileLock;
 
 const MARK: u64 = 256 << 10;
 
@@ -18,8 +19,10 @@ struct Yard {
 impl Yard {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
         let connector = Sqlite {
-            path: folder.path().join("x.db"),
+            _lock: Arc::new(FileLock::beside(&path).unwrap()),
+            path,
             busy_timeout: Duration::from_millis(50),
         };
         let writer = connector.writer().await.unwrap();
