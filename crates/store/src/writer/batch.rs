@@ -278,6 +278,7 @@ impl Batcher {
         let doubtful: Vec<_> = self.doubtful.iter().collect();
         end_leases(&mut unit, &doubtful).await?;
         for write in units {
+            debug_assert!(unit.closing.is_none(), "what closes comes last");
             write.apply(&mut unit).await?;
         }
         Ok(Applied {

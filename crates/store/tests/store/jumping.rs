@@ -1,5 +1,4 @@
-//! What a clock that is set while the node runs does not do. (The database's own clock, which counts on PostgreSQL, is
-//! nobody's to set here.)
+//! What a clock that is set while the node runs does not do.
 
 use std::time::Duration;
 
@@ -9,7 +8,8 @@ use posthaste_domain::{
     stores::{Accepted, MessageStore},
 };
 use posthaste_queue::{BootId, Promoted, Queue};
-use sea_orm::DbBackend;
+use sea_orm::ConnectionTrait;
+use tokio::time::{Instant, interval};
 
 use crate::{
     idempotency::submit,
@@ -19,16 +19,33 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// `None` where the clock cannot be set.
-async fn bench() -> Option<Bench> {
+/// On PostgreSQL the database's own clock counts. For a store that is opened afterwards, a function of the same name stands
+/// before it.
+const CLOCK: &str = "CREATE TABLE ahead (seconds integer); INSERT INTO ahead VALUES (0); \
+     CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS \
+     $$ SELECT pg_catalog.clock_timestamp() + (SELECT seconds FROM public.ahead) * interval '1 second' $$; \
+     DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$";
+
+async fn bench() -> Bench {
     let bench = Bench::new().await;
-    let sqlite = bench.connect().await.get_database_backend() == DbBackend::Sqlite;
-    sqlite.then_some(bench)
+    if !bench.is_on_a_server() {
+        return bench;
+    }
+    let outside = bench.connect().await;
+    let made = outside.execute_unprepared(CLOCK).await;
+    made.expect("the database is ours");
+    bench.reopen().await.0
 }
 
 impl Bench {
-    fn set_ahead(&self, by: Duration) {
+    async fn set_ahead(&self, by: Duration) {
         self.clock.set(self.clock.now() + by);
+        if self.is_on_a_server() {
+            let outside = self.connect().await;
+            let set = format!("UPDATE ahead SET seconds = {}", by.as_secs());
+            let set = outside.execute_unprepared(&set).await;
+            set.expect("the clock is ours");
+        }
     }
 
     async fn expired(&self) -> u64 {
@@ -37,17 +54,28 @@ impl Bench {
     }
 }
 
+/// Runs a check again and again for longer than a store counts on the last answer of its database.
+async fn for_a_while(mut check: impl AsyncFnMut()) {
+    let (began, mut looks) = (Instant::now(), interval(SECOND / 20));
+    while began.elapsed() < 3 * SECOND / 2 {
+        looks.tick().await;
+        check().await;
+    }
+}
+
 /// I22. A day that nobody lived through ends no job, until both clocks have agreed for a minute.
 #[tokio::test]
 async fn a_clock_that_is_set_ends_no_job_before_a_minute_has_passed() {
-    let Some(bench) = bench().await else {
-        return;
-    };
+    let bench = bench().await;
     let message = bench.message(&["ada@example.com"]);
     let id = message.id;
     bench.store.accept(message, None).await.unwrap();
     assert_eq!(bench.expired().await, 0);
-    bench.set_ahead(400 * DAY);
+    bench.set_ahead(400 * DAY).await;
+    if bench.is_on_a_server() {
+        // Its minute is a real one.
+        return for_a_while(async || assert_eq!(bench.expired().await, 0)).await;
+    }
     for _ in 0..60 {
         assert_eq!(bench.expired().await, 0);
         bench.clock.advance(SECOND);
@@ -65,20 +93,16 @@ async fn a_clock_that_is_set_ends_no_job_before_a_minute_has_passed() {
 /// I22. Nor does it free a key, under which the same mail would be sent again.
 #[tokio::test]
 async fn a_clock_that_is_set_frees_no_key_before_a_minute_has_passed() {
-    let Some(bench) = bench().await else {
-        return;
-    };
+    let bench = bench().await;
     assert_eq!(submit(&bench, "k", 1).await, Accepted::Stored);
-    bench.set_ahead(400 * DAY);
-    assert!(matches!(
-        submit(&bench, "k", 1).await,
-        Accepted::Replayed(_)
-    ));
+    bench.set_ahead(400 * DAY).await;
+    let is_kept = async || matches!(submit(&bench, "k", 1).await, Accepted::Replayed(_));
+    if bench.is_on_a_server() {
+        return for_a_while(async || assert!(is_kept().await)).await;
+    }
+    assert!(is_kept().await);
     bench.clock.advance(59 * SECOND);
-    assert!(matches!(
-        submit(&bench, "k", 1).await,
-        Accepted::Replayed(_)
-    ));
+    assert!(is_kept().await);
     bench.clock.advance(SECOND);
     assert_eq!(submit(&bench, "k", 1).await, Accepted::Stored);
 }
