@@ -83,7 +83,9 @@ impl Postgres {
             // A connection that a restart of the database has ended is found before it is used.
             .test_before_acquire(true)
             .connect_timeout(patience)
-            .acquire_timeout(patience);
+            .acquire_timeout(patience)
+            // SQLx asks for exact floats, of which none is stored, by a parameter that PgBouncer refuses unless told.
+            .map_sqlx_postgres_opts(|server| server.extra_float_digits(None));
         options
     }
 }
@@ -94,3 +96,6 @@ async fn setting(connection: &DatabaseConnection, name: &'static str) -> Result<
     row.ok_or_else(|| DbErr::RecordNotFound(name.to_owned()))?
         .try_get_by_index(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ impl Yard {
     }
 }
 
-/// P2. What is refused is refused whole, and the next batch is not.
+/// I27. What is refused is refused whole, and the next batch is not.
 #[tokio::test]
 async fn a_text_that_breaks_a_constraint_writes_nothing() {
     let mut yard = Yard::new().await;
@@ -68,7 +68,7 @@ async fn a_text_that_breaks_a_constraint_writes_nothing() {
     assert_eq!(yard.rows("t").await, 2);
 }
 
-/// P2. A commit that was refused, and not one whose answer was lost.
+/// I27. A commit that was refused, and not one whose answer was lost.
 #[tokio::test]
 async fn a_commit_that_breaks_a_constraint_writes_nothing() {
     let mut yard = Yard::new().await;
@@ -79,7 +79,7 @@ async fn a_commit_that_breaks_a_constraint_writes_nothing() {
     assert_eq!((yard.rows("r").await, yard.rows("t").await), (1, 1));
 }
 
-/// P2. Somebody else writes: the batch has not begun, and is worth another try.
+/// I27. Somebody else writes: the batch has not begun, and is worth another try.
 #[tokio::test]
 async fn a_text_that_never_began_is_not_written() {
     let mut yard = Yard::new().await;
@@ -91,7 +91,7 @@ async fn a_text_that_never_began_is_not_written() {
     assert_eq!(yard.rows("t").await, 1);
 }
 
-/// P2. Where the transaction is over and the text has failed, its commit may have been what failed: nobody is told that
+/// I27. Where the transaction is over and the text has failed, its commit may have been what failed: nobody is told that
 /// nothing was written.
 #[tokio::test]
 async fn a_failure_after_the_end_of_the_transaction_is_unknown() {
