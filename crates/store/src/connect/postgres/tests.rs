@@ -7,7 +7,7 @@ use tokio::{
 
 use super::*;
 
-/// What PgBouncer takes in a startup packet without `ignore_startup_parameters`, beside `user` and `database`.
+/// What `PgBouncer` takes in a startup packet without `ignore_startup_parameters`, beside `user` and `database`.
 const TAKEN: [&str; 4] = [
     "client_encoding",
     "DateStyle",
