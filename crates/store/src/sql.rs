@@ -15,6 +15,10 @@ pub(crate) fn statement(
     }
 }
 
+/// The value of a `LIMIT ?` that is always 1: of a statement without values PostgreSQL keeps the first plan, whatever the
+/// table grows to.
+pub(crate) const ONE: [Value; 1] = [Value::BigInt(Some(1))];
+
 /// `(?, ?), (?, ?)` for `count` rows of `columns` values.
 pub(crate) fn rows(count: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(", "));

@@ -17,7 +17,7 @@ use crate::{
         statements::{crashed, given_back, quarantine},
         unavailable,
     },
-    sql::statement,
+    sql::{ONE, statement},
     writer::{AsyncWork, Unit},
 };
 
@@ -102,8 +102,8 @@ impl Store {
     }
 
     async fn any_orphan(&self) -> Result<bool, DbErr> {
-        let asked = format!("SELECT 1 FROM jobs WHERE {ORPHANED} LIMIT 1");
-        let found = statement(self.backend, &asked, []);
+        let asked = format!("SELECT 1 FROM jobs WHERE {ORPHANED} LIMIT ?");
+        let found = statement(self.backend, &asked, ONE);
         Ok(self.reader.query_one_raw(found).await?.is_some())
     }
 }

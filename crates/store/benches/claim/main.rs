@@ -60,7 +60,19 @@ const FULL: &[State] = &[
 ];
 const ROUNDS: usize = 60;
 
+/// The names of both parts.
+const PARTS: [&str; 2] = ["flat", "old_snapshot"];
+
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let part = arguments.find(|argument| !argument.starts_with('-'));
+    if let Some(unknown) = part.as_ref().filter(|part| !PARTS.contains(&&***part)) {
+        print(&format!(
+            "no part is called {unknown:?}: {}",
+            PARTS.join(", ")
+        ));
+        std::process::exit(2);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -75,15 +87,12 @@ fn main() {
             Some(url) => servers.push(Server::Postgres(url)),
             None => print("skipped: PostgreSQL (TEST_DATABASE_URL is not set)"),
         }
-        let part = std::env::args()
-            .skip(1)
-            .find(|argument| !argument.starts_with('-'));
         let is_wanted = |name| part.as_deref().is_none_or(|part| part == name);
         for server in &servers {
-            if is_wanted("flat") {
+            if is_wanted(PARTS[0]) {
                 flat(server, states).await;
             }
-            if is_wanted("old_snapshot")
+            if is_wanted(PARTS[1])
                 && let Server::Postgres(_) = server
             {
                 let jobs = if long { 200_000 } else { 20_000 };

@@ -14,8 +14,8 @@ use super::OpenError;
 /// pause of the writer and one of a reader lie between the database's return and the next mail (R10).
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Each read is planned anew: a plan that was made while a table was short reads all of it, and is kept while the table
-/// grows to a thousand times that. Behind a pooler the setting may reach another connection, and that is then planned so.
+/// For reads, see [`crate::writer::Plans::Fresh`]. Behind a pooler the setting may reach another connection, and that is
+/// then planned so.
 const FRESH_PLANS: &str = "SET plan_cache_mode = force_custom_plan";
 
 /// Makes connections to one database.

@@ -32,6 +32,17 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
+    /// A file for one test, in this folder.
+    #[cfg(test)]
+    pub(crate) fn of_test(folder: &Path) -> Self {
+        let path = folder.join("x.db");
+        Self {
+            _lock: Arc::new(FileLock::beside(&path).expect("nobody else has it")),
+            path,
+            busy_timeout: Duration::from_millis(50),
+        }
+    }
+
     /// SQLite opens a read-only file without complaint and fails at the first write; asked here, the answer is clear.
     pub(super) fn check_writable(&self) -> Result<(), OpenError> {
         let open = std::fs::OpenOptions::new()

@@ -1,13 +1,16 @@
 //! Lanes are claimed from their marks.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{MutexGuard, PoisonError},
+};
 
 use posthaste_queue::{BootId, Claimed, Lane, LaneDemand, QueueError};
 use tokio::time::Instant;
 
 use super::{
     commands::Claim,
-    marks::Floor,
+    marks::{Floor, Marks},
     statements::{self, Wanted},
     unavailable,
 };
@@ -45,7 +48,7 @@ impl Store {
     ) -> Result<(Claimed, Vec<LaneDemand>), QueueError> {
         let now = Instant::now();
         let floors: Vec<Floor> = {
-            let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut marks = self.marks();
             let floor = |demand: &LaneDemand| marks.floor(&demand.lane, now);
             lanes.iter().map(floor).collect()
         };
@@ -67,13 +70,14 @@ impl Store {
         for job in &claimed.jobs {
             *counts.entry(&job.meta.lane).or_default() += 1;
         }
-        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.marks();
         for (lane, rank) in reached {
             marks.reached(&lane, rank, now);
         }
         let mut short = Vec::new();
         for (mut demand, floor) in lanes.into_iter().zip(floors) {
-            demand.limit -= counts.get(&demand.lane).copied().unwrap_or(0);
+            let count = counts.get(&demand.lane).copied().unwrap_or(0);
+            demand.limit = demand.limit.saturating_sub(count);
             marks.claimed(&demand.lane, demand.limit == 0);
             if floor.is_close && demand.limit > 0 {
                 short.push(demand);
@@ -81,5 +85,9 @@ impl Store {
         }
         drop(marks);
         Ok((claimed, short))
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

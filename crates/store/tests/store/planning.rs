@@ -12,6 +12,14 @@ use crate::{
     town::Town,
 };
 
+/// A node with one connection that reads, or none of them would come to its sixth run.
+async fn joined(town: &Town) -> (Arc<Store>, BootId) {
+    let node = town.node_with(Arc::new(SystemClock), |config| config.read_connections = 1);
+    let (node, boot) = (node.await, BootId::random());
+    node.join(boot).await.expect("the database answers");
+    (node, boot)
+}
+
 /// Every second one is done, the others wait an hour.
 async fn end(node: &Store, claimed: Vec<ClaimedJob>) {
     let settlement = |(number, job): (usize, ClaimedJob)| Settlement::<DeliveryReport> {
@@ -39,9 +47,7 @@ async fn ends_of_jobs_do_not_read_the_leases_that_are_gone() {
     let Some(town) = Town::new().await else {
         return;
     };
-    let node = town.node().await;
-    let boot = BootId::random();
-    node.join(boot).await.unwrap();
+    let (node, boot) = joined(&town).await;
     let open = town.outside().await;
     let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobs";
     open.execute_unprepared(snapshot).await.unwrap();
@@ -66,12 +72,7 @@ async fn plans_of_a_short_table_do_not_outlast_it() {
     let Some(town) = Town::new().await else {
         return;
     };
-    // One connection that reads, or none of them would come to its sixth run.
-    let node = town
-        .node_with(Arc::new(SystemClock), |config| config.read_connections = 1)
-        .await;
-    let boot = BootId::random();
-    node.join(boot).await.unwrap();
+    let (node, boot) = joined(&town).await;
     let outside = town.outside().await;
     let without_help = "ALTER TABLE jobs SET (autovacuum_enabled = off); VACUUM ANALYZE jobs";
     for sql in without_help.split("; ") {
@@ -82,6 +83,9 @@ async fn plans_of_a_short_table_do_not_outlast_it() {
             let jobs = (0..20).map(|number| job(20 * batch + number, Duration::ZERO));
             node.push(jobs.collect()).await.unwrap();
             node.promote().await.unwrap();
+            node.sweep().await.unwrap();
+            let suspect = node.claim_suspect(boot, &["a".parse().unwrap()]).await;
+            assert!(suspect.unwrap().is_none());
             let claimed = claim(&node, boot, "a", 20).await;
             end(&node, claimed).await;
         }

@@ -4,8 +4,7 @@ use std::fs;
 
 use secrecy::SecretString;
 
-use super::{Problem, Reader, value::scalar};
-use crate::settings::problem::Code;
+use super::{Code, Problem, Reader, value::scalar};
 
 impl Reader<'_> {
     /// A secret, given as `key` or as the content of the file `key_file`. One final line end is cut.

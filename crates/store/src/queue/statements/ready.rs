@@ -10,15 +10,12 @@ use uuid::Uuid;
 use super::ready_state;
 use crate::{
     convert::{lane, micros},
-    sql::{Words, rows, statement},
+    sql::{ONE, Words, rows, statement},
     writer::Unit,
 };
 
 /// Most jobs that become ready in one step.
 const STEP: i64 = 1000;
-
-/// A value, for PostgreSQL keeps the first plan of a statement without any, whatever its table grows to.
-const ONE: [Value; 1] = [Value::BigInt(Some(1))];
 
 /// When the next waiting job is due, in microseconds since 1970.
 pub(crate) async fn next_due(connection: &impl ConnectionTrait) -> Result<Option<i64>, DbErr> {

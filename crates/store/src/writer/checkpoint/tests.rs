@@ -1,10 +1,7 @@
-use std::{sync::Arc, time::Duration};
-
 use sea_orm::TransactionTrait;
 use tempfile::TempDir;
 
 use super::*;
-use crate::lock::FileLock;
 
 const MARK: u64 = 256 << 10;
 
@@ -19,12 +16,7 @@ struct Yard {
 impl Yard {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.db");
-        let connector = Sqlite {
-            _lock: Arc::new(FileLock::beside(&path).unwrap()),
-            path,
-            busy_timeout: Duration::from_millis(50),
-        };
+        let connector = Sqlite::of_test(folder.path());
         let writer = connector.writer().await.unwrap();
         let made = "CREATE TABLE t (a)";
         writer.execute_unprepared(made).await.unwrap();

@@ -1,13 +1,8 @@
-use std::{sync::Arc, time::Duration};
-
 use sea_orm::Statement;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{
-    connect::{Connector, Sqlite},
-    lock::FileLock,
-};
+use crate::connect::{Connector, Sqlite};
 
 /// A database file with a table of unique numbers and one of references to it, and two connections that may write.
 struct Yard {
@@ -19,12 +14,7 @@ struct Yard {
 impl Yard {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.db");
-        let connector = Connector::Sqlite(Sqlite {
-            _lock: Arc::new(FileLock::beside(&path).unwrap()),
-            path,
-            busy_timeout: Duration::from_millis(50),
-        });
+        let connector = Connector::Sqlite(Sqlite::of_test(folder.path()));
         let session = connector.session().await.unwrap();
         let made = "CREATE TABLE t (a UNIQUE); \
              CREATE TABLE r (a REFERENCES t (a) DEFERRABLE INITIALLY DEFERRED)";
