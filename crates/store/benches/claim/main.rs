@@ -51,11 +51,11 @@ const FULL: &[State] = &[
     },
     State {
         pending: 1000,
-        finished: 1_250_000,
+        finished: 5_000_000,
     },
     State {
         pending: 100_000,
-        finished: 1_250_000,
+        finished: 5_000_000,
     },
 ];
 const ROUNDS: usize = 60;
