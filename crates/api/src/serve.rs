@@ -189,7 +189,10 @@ fn place(settings: &Settings) -> String {
 
 fn way_out(settings: &Settings, kind: &TransportKind) -> String {
     match kind {
-        TransportKind::Smtp(smtp) => format!("sent to {}:{}", smtp.host, smtp.port),
+        TransportKind::Smtp(smtp) | TransportKind::Lmtp(smtp) => match &smtp.socket {
+            Some(socket) => format!("sent to {}", socket.display()),
+            None => format!("sent to {}:{}", smtp.host, smtp.port),
+        },
         TransportKind::File { dir } => {
             let folder = dir
                 .clone()

@@ -31,7 +31,7 @@ pub use self::{
         Accounts, CleanUp, Database, Durability, Http, Log, LogFormat, Place, Queue, SeededKey,
         Shutdown, Stream, Templates,
     },
-    transport::{Smtp, Tls, Transport, TransportKind},
+    transport::{Auth, Smtp, Tls, Transport, TransportKind},
 };
 
 /// Which shipped layer applies, and how careful to be.

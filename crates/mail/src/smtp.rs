@@ -1,38 +1,68 @@
-//! SMTP (RFC 5321): to one server, over a few connections that are kept for the next mail.
+//! SMTP (RFC 5321) and LMTP (RFC 2033): to one server, over a few connections that are kept for the next mail.
 //!
-//! The wire is driven through lettre's connection type, step by step, on a stream of ours (`wire`): never through its
-//! pooled transport, which under a time limit can report a refused mail as sent. What a server said is read from our own
-//! stream. Each step has a limit of its own; a connection is used again only after a completed exchange and is dropped
-//! after any error, time-out or cancellation.
-//!
-//! A client of our own takes lettre's place here later, behind the same [`Transport`].
+//! Each step has a limit of its own. A connection is used again only after a completed exchange, and is dropped after any
+//! error, time-out or cancellation: so an answer is never taken for another mail's. Where the server offers it, commands
+//! travel together (RFC 2920) and the mail goes by BDAT (RFC 3030).
 
+mod auth;
+mod body;
 mod classify;
+mod connection;
+mod offered;
 mod open;
+mod pool;
+mod reply;
 mod session;
 mod tls;
-mod wire;
 
-use std::{
-    fmt,
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use posthaste_domain::delivery::{Class, Reply, Stage};
-use secrecy::SecretString;
-use session::{Broke, Session};
-use tokio::{sync::Semaphore, task::JoinSet};
+use pool::{Held, Limits, Pool, Turn};
+use posthaste_domain::delivery::{Class, EnhancedCode, Reply, Stage};
+use session::{Begun, Mail, Opening};
 
-pub use self::tls::TlsError;
+pub use self::{
+    auth::{AuthMechanism, Credentials},
+    tls::TlsError,
+};
 use crate::{
     envelope::Envelope,
     transport::{Gate, Receipt, Scope, SendError, Transport},
 };
+
+/// Where the server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// At a host, whose name its certificate must bear.
+    Tcp {
+        /// Its name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+    /// Behind a socket on this machine.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// SMTP.
+    Smtp,
+    /// LMTP: the server answers for each accepted recipient by itself.
+    Lmtp,
+}
 
 /// How a connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +75,6 @@ pub enum TlsMode {
     Opportunistic,
     /// Not at all.
     None,
-}
-
-/// A log-in.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// The user's name.
-    pub username: String,
-    /// The password.
-    pub password: SecretString,
 }
 
 /// The limit of each step (RFC 5321 section 4.5.3.2).
@@ -78,18 +99,26 @@ pub struct Timeouts {
 /// A server, and how to treat it.
 #[derive(Debug, Clone)]
 pub struct SmtpConfig {
-    /// Its name or address; the name its certificate must bear.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Where it is.
+    pub server: Server,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// The address that connections come from; the system's choice if none is given.
+    pub source: Option<IpAddr>,
     /// How connections are protected.
     pub tls: TlsMode,
     /// The log-in, if it asks for one.
     pub credentials: Option<Credentials>,
     /// Certificates (PEM) that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// What this node shows where a server asks for a certificate.
+    pub certificate: Option<ClientCertificate>,
     /// What this node calls itself.
     pub hello_name: String,
+    /// Commands travel together where the server offers it (RFC 2920).
+    pub pipelining: bool,
+    /// The mail goes by BDAT where the server offers it (RFC 3030).
+    pub chunking: bool,
     /// Most connections that are open at a time, those that are being opened included.
     pub connections: usize,
     /// Most mails over one connection.
@@ -102,118 +131,92 @@ pub struct SmtpConfig {
     pub timeouts: Timeouts,
 }
 
-/// Longest wait for the answer to QUIT; nobody waits for it.
-const QUIT_LIMIT: Duration = Duration::from_secs(5);
+/// A certificate of this node's own, with its key (PEM).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those it depends on.
+    pub certificates: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// The server takes no more recipients in this transaction (RFC 3463: 4.5.3).
+const TOO_MANY_RECIPIENTS: EnhancedCode = EnhancedCode {
+    class: 4,
+    subject: 5,
+    detail: 3,
+};
 
 /// Sends to one server.
 pub struct SmtpTransport {
     name: String,
     config: SmtpConfig,
     tls: Arc<rustls::ClientConfig>,
-    places: Semaphore,
-    idle: Mutex<Vec<Session>>,
-    /// Connections that are saying goodbye.
-    leaving: Mutex<JoinSet<()>>,
+    pool: Arc<Pool>,
 }
 
 impl SmtpTransport {
     /// A transport to the server of `config`; nothing is connected yet.
     ///
     /// # Errors
-    /// [`TlsError`] if the trusted certificates cannot be read.
+    /// [`TlsError`] if certificates cannot be read.
     pub fn new(name: &str, config: SmtpConfig) -> Result<Self, TlsError> {
+        let limits = Limits {
+            connections: config.connections.max(1),
+            mails: config.max_messages.max(1),
+            age: config.max_age,
+            idle: config.max_idle,
+        };
         Ok(Self {
             name: name.to_owned(),
-            tls: tls::client_config(config.ca_file.as_deref())?,
-            places: Semaphore::new(config.connections.max(1)),
-            idle: Mutex::default(),
-            leaving: Mutex::default(),
+            tls: tls::client_config(config.ca_file.as_deref(), config.certificate.as_ref())?,
+            pool: Pool::new(limits),
             config,
         })
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A connection that was used before and may be used again; those too old or too long idle are sent away.
-    fn reusable(&self) -> Option<Session> {
-        loop {
-            let session = self.idle().pop()?;
-            if self.may_be_used(&session) {
-                return Some(session);
-            }
-            self.say_goodbye(session);
-        }
-    }
-
-    fn may_be_used(&self, session: &Session) -> bool {
-        let now = Instant::now();
-        session.messages < self.config.max_messages
-            && now.duration_since(session.opened) < self.config.max_age
-            && now.duration_since(session.used) < self.config.max_idle
-    }
-
-    fn keep(&self, session: Session) {
-        if self.may_be_used(&session) {
-            self.idle().push(session);
-        } else {
-            self.say_goodbye(session);
-        }
-    }
-
-    fn say_goodbye(&self, session: Session) {
-        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        while leaving.try_join_next().is_some() {}
-        leaving.spawn(async move {
-            // Whatever the server answers, the connection is closed then.
-            tokio::time::timeout(QUIT_LIMIT, session.quit()).await.ok();
-        });
-    }
-
-    async fn open(&self) -> Result<Session, SendError> {
-        open::open(&self.config, &self.tls).await
-    }
-
-    async fn attempt(
+    /// One transaction with all recipients of the envelope.
+    async fn transact(
         &self,
         envelope: &Envelope,
         message: &[u8],
         gate: &Gate,
     ) -> Result<Receipt, SendError> {
-        if let Some(mut session) = self.reusable() {
-            match session
-                .send(envelope, message, gate, &self.config.timeouts)
-                .await
-            {
-                // The server closed it while it was idle: nothing was sent, and a fresh one costs no attempt.
-                Err(Broke::BeforeFirstReply(_)) => {}
-                outcome => return self.conclude(session, outcome),
+        let opening = Arc::new(Opening::of(envelope, message));
+        let mail = Mail {
+            opening: &opening,
+            message,
+            gate,
+        };
+        loop {
+            let (mut held, begun) = match self.pool.turn(&opening).await {
+                Turn::Connection(held, begun) => (*held, begun),
+                Turn::Place(place) => {
+                    let session = open::open(&self.config, &self.tls).await?;
+                    (Held::new(session, place), Begun::No)
+                }
+            };
+            let mut follower = None;
+            let sent = held
+                .session
+                .send(&mail, begun, &mut |session| {
+                    let next = self.pool.follower(session)?;
+                    let commands = session.commands(&next.opening);
+                    follower = Some(next);
+                    Some(commands)
+                })
+                .await;
+            match (follower, &sent) {
+                // The answers to its commands are on their way, and nobody else may read them.
+                (Some(follower), Ok(_)) if held.session.is_done() => {
+                    Pool::hand_on(follower, held);
+                }
+                (Some(_), _) => {}
+                // It was dead before anything was said: another connection costs nothing.
+                (None, Err(failed)) if failed.dead_on_reuse => continue,
+                (None, _) => self.pool.give_back(held),
             }
-        }
-        let mut session = self.open().await?;
-        let outcome = session
-            .send(envelope, message, gate, &self.config.timeouts)
-            .await;
-        self.conclude(session, outcome)
-    }
-
-    /// Keeps the connection only if the exchange was completed.
-    fn conclude(
-        &self,
-        session: Session,
-        outcome: Result<Receipt, Broke>,
-    ) -> Result<Receipt, SendError> {
-        match outcome {
-            Ok(receipt) => {
-                self.keep(session);
-                Ok(receipt)
-            }
-            Err(Broke::Refused(error)) => {
-                self.keep(session);
-                Err(error)
-            }
-            Err(Broke::BeforeFirstReply(error) | Broke::Later(error)) => Err(error),
+            return sent.map_err(|failed| failed.error);
         }
     }
 }
@@ -230,32 +233,55 @@ impl Transport for SmtpTransport {
         message: &[u8],
         gate: &Gate,
     ) -> Result<Receipt, SendError> {
-        let _place = self.places.acquire().await.map_err(|_| closed())?;
-        // lettre can panic on what a server says (RUSTSEC-2026-0562): the connection is gone then, the mail is not.
-        match AssertUnwindSafe(self.attempt(envelope, message, gate))
-            .catch_unwind()
-            .await
-        {
-            Ok(outcome) => outcome,
-            Err(_panic) => Err(SendError {
-                scope: Scope::Connection,
-                reply: Reply::new(
-                    Stage::Hello,
-                    Class::Transient,
-                    "the server sent what cannot be read",
-                ),
-                remote: Some(format!("{}:{}", self.config.host, self.config.port)),
-            }),
+        if !body::is_sound(message) {
+            let text = "the mail has a line end that servers read in different ways, or a NUL";
+            return Err(SendError {
+                scope: Scope::Message,
+                reply: Reply::new(Stage::Render, Class::Permanent, text),
+                remote: None,
+            });
         }
+        let mut receipt = self.transact(envelope, message, gate).await?;
+        // A server that takes so many recipients and no more gets the others in transactions of their own, at once.
+        while let Some(left) = left_over(&receipt) {
+            let recipients = left
+                .iter()
+                .map(|&number| envelope.recipients[number].clone());
+            let rest = Envelope {
+                recipients: recipients.collect(),
+                ..envelope.clone()
+            };
+            let Ok(next) = self.transact(&rest, message, gate).await else {
+                // What was said of them before stands: they are tried again later.
+                break;
+            };
+            let taken = left_over(&next).is_none_or(|over| over.len() < left.len());
+            for (number, reply) in left.into_iter().zip(next.replies) {
+                receipt.replies[number] = reply;
+            }
+            if !taken {
+                break;
+            }
+        }
+        Ok(receipt)
     }
 }
 
-fn closed() -> SendError {
-    let reply = Reply::new(Stage::Connect, Class::Transient, "the transport is closed");
-    SendError {
-        scope: Scope::Transport,
-        reply,
-        remote: None,
+/// The recipients that were too many, if others were taken.
+fn left_over(receipt: &Receipt) -> Option<Vec<usize>> {
+    let is_over =
+        |reply: &Reply| reply.stage == Stage::Rcpt && reply.enhanced == Some(TOO_MANY_RECIPIENTS);
+    let replies = receipt.replies.iter().enumerate();
+    let over: Vec<_> = replies
+        .filter(|(_, reply)| is_over(reply))
+        .map(|(number, _)| number)
+        .collect();
+    (!over.is_empty() && over.len() < receipt.replies.len()).then_some(over)
+}
+
+impl Drop for SmtpTransport {
+    fn drop(&mut self) {
+        self.pool.close();
     }
 }
 

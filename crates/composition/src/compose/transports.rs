@@ -5,11 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use posthaste_domain::stream::StreamName;
 use posthaste_mail::{
     FileTransport, MemoryTransport, SmtpConfig, SmtpTransport, Transport,
-    smtp::{Credentials, Timeouts, TlsMode},
+    smtp::{AuthMechanism, ClientCertificate, Credentials, Protocol, Server, Timeouts, TlsMode},
 };
 
 use super::ComposeError;
-use crate::settings::{Settings, Smtp, Stream, Tls, TransportKind};
+use crate::settings::{Auth, Settings, Smtp, Stream, Tls, TransportKind};
 
 /// The transport of each stream. One that no stream uses is not made.
 pub(super) fn transports(
@@ -41,14 +41,8 @@ fn transport(
     kind: &TransportKind,
 ) -> Result<Arc<dyn Transport>, ComposeError> {
     Ok(match kind {
-        TransportKind::Smtp(configured) => {
-            let opened = SmtpTransport::new(name, smtp_config(configured));
-            let failed = |source| ComposeError::Transport {
-                name: name.to_owned(),
-                source: Box::new(source),
-            };
-            Arc::new(opened.map_err(failed)?)
-        }
+        TransportKind::Smtp(configured) => smtp(name, configured, Protocol::Smtp)?,
+        TransportKind::Lmtp(configured) => smtp(name, configured, Protocol::Lmtp)?,
         TransportKind::File { dir } => {
             let folder = dir
                 .clone()
@@ -63,14 +57,43 @@ fn transport(
     })
 }
 
-fn smtp_config(configured: &Smtp) -> SmtpConfig {
+fn smtp(
+    name: &str,
+    configured: &Smtp,
+    protocol: Protocol,
+) -> Result<Arc<dyn Transport>, ComposeError> {
+    let opened = SmtpTransport::new(name, smtp_config(configured, protocol));
+    let failed = |source| ComposeError::Transport {
+        name: name.to_owned(),
+        source: Box::new(source),
+    };
+    Ok(Arc::new(opened.map_err(failed)?))
+}
+
+fn smtp_config(configured: &Smtp, protocol: Protocol) -> SmtpConfig {
     let credentials = configured.password.clone().map(|password| Credentials {
         username: configured.username.clone(),
         password,
+        mechanism: match configured.auth {
+            Auth::Auto => AuthMechanism::Password,
+            Auth::Plain => AuthMechanism::Plain,
+            Auth::Login => AuthMechanism::Login,
+            Auth::Xoauth2 => AuthMechanism::Xoauth2,
+        },
     });
+    let server = match &configured.socket {
+        Some(path) => Server::Unix(path.clone()),
+        None => Server::Tcp {
+            host: configured.host.clone(),
+            port: configured.port,
+        },
+    };
+    let own = configured.certificate_file.clone();
+    let own = own.zip(configured.certificate_key_file.clone());
     SmtpConfig {
-        host: configured.host.clone(),
-        port: configured.port,
+        server,
+        protocol,
+        source: configured.source_address,
         tls: match configured.tls {
             Tls::Implicit => TlsMode::Implicit,
             Tls::Starttls => TlsMode::Starttls,
@@ -79,7 +102,10 @@ fn smtp_config(configured: &Smtp) -> SmtpConfig {
         },
         credentials,
         ca_file: configured.ca_file.clone(),
+        certificate: own.map(|(certificates, key)| ClientCertificate { certificates, key }),
         hello_name: configured.hello_name.clone(),
+        pipelining: configured.pipelining,
+        chunking: configured.chunking,
         connections: configured.connections,
         max_messages: configured.max_messages,
         max_age: configured.max_age,

@@ -147,7 +147,10 @@ impl Settings {
         for stream in &self.streams {
             let to_nobody = self.transports.iter().find(|transport| {
                 transport.name == stream.transport
-                    && !matches!(transport.kind, TransportKind::Smtp(_))
+                    && !matches!(
+                        transport.kind,
+                        TransportKind::Smtp(_) | TransportKind::Lmtp(_)
+                    )
             });
             if let Some(transport) = to_nobody {
                 let message = format!(

@@ -1,6 +1,6 @@
 //! `[transports.NAME]`, with the defaults of `[smtp]`.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use config::Value;
 use secrecy::SecretString;
@@ -21,8 +21,10 @@ pub struct Transport {
 /// What a transport is.
 #[derive(Debug, Clone)]
 pub enum TransportKind {
-    /// To a server.
+    /// To a server that speaks SMTP.
     Smtp(Box<Smtp>),
+    /// To a server that speaks LMTP (RFC 2033).
+    Lmtp(Box<Smtp>),
     /// Into a folder; `mail` in `data_dir` if none is named.
     File {
         /// The folder.
@@ -45,17 +47,37 @@ pub enum Tls {
     None,
 }
 
-/// `kind = "smtp"`
+/// How a log-in proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// PLAIN, else LOGIN.
+    Auto,
+    /// PLAIN.
+    Plain,
+    /// LOGIN.
+    Login,
+    /// XOAUTH2, with an access token for a password.
+    Xoauth2,
+}
+
+/// `kind = "smtp"` and `kind = "lmtp"`
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Smtp {
     pub host: String,
     pub port: u16,
+    pub socket: Option<PathBuf>,
+    pub source_address: Option<IpAddr>,
     pub tls: Tls,
+    pub auth: Auth,
     pub username: String,
     pub password: Option<SecretString>,
     pub ca_file: Option<PathBuf>,
+    pub certificate_file: Option<PathBuf>,
+    pub certificate_key_file: Option<PathBuf>,
     pub hello_name: String,
+    pub pipelining: bool,
+    pub chunking: bool,
     pub connections: usize,
     pub max_messages: u32,
     pub max_age: Duration,
@@ -72,6 +94,7 @@ pub struct Smtp {
 #[derive(Clone, Copy)]
 enum Word {
     Smtp,
+    Lmtp,
     File,
     Memory,
 }
@@ -83,12 +106,14 @@ impl Transport {
             "kind",
             &[
                 ("smtp", Word::Smtp),
+                ("lmtp", Word::Lmtp),
                 ("file", Word::File),
                 ("memory", Word::Memory),
             ],
         );
         let kind = match kind {
             Word::Smtp => TransportKind::Smtp(Box::new(Smtp::read(table.or(smtp)))),
+            Word::Lmtp => TransportKind::Lmtp(Box::new(Smtp::read(table.or(smtp)))),
             Word::File => {
                 let dir = table.given("dir");
                 table.finish();
@@ -128,6 +153,15 @@ impl Smtp {
                 ("none", Tls::None),
             ],
         );
+        let auth = table.choice(
+            "auth",
+            &[
+                ("auto", Auth::Auto),
+                ("plain", Auth::Plain),
+                ("login", Auth::Login),
+                ("xoauth2", Auth::Xoauth2),
+            ],
+        );
         let port: u16 = table.integer("port", "an integer from 0 to 65535", 0, |_| true);
         let port = match (port, tls) {
             (0, Tls::Implicit) => 465,
@@ -135,19 +169,21 @@ impl Smtp {
             (0, Tls::Opportunistic | Tls::None) => 25,
             (port, _) => port,
         };
-        let anywhere = table.flag("tls_none_anywhere");
-        let (host_place, tls_place) = (table.place("host"), table.place("tls"));
-        let username_place = table.place("username");
         let smtp = Self {
             host: table.text("host"),
             port,
+            socket: path(&mut table, "socket"),
+            source_address: source_address(&mut table),
             tls,
+            auth,
             username: table.text("username"),
             password: table.secret("password"),
-            ca_file: Some(table.text("ca_file"))
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
+            ca_file: path(&mut table, "ca_file"),
+            certificate_file: path(&mut table, "certificate_file"),
+            certificate_key_file: path(&mut table, "certificate_key_file"),
             hello_name: table.text("hello_name"),
+            pipelining: table.flag("pipelining"),
+            chunking: table.flag("chunking"),
             connections: table.integer("connections", "an integer from 1 to 1000", 1, |n| {
                 (1..=1000).contains(n)
             }),
@@ -162,34 +198,63 @@ impl Smtp {
             body_timeout: table.positive_duration("body_timeout"),
             dot_timeout: table.positive_duration("dot_timeout"),
         };
-        if smtp.host.is_empty() {
-            table.conflict(&host_place, "host", "the server's name must be given");
+        smtp.check(&mut table);
+        table.finish();
+        smtp
+    }
+
+    /// What two keys say together.
+    fn check(&self, table: &mut Reader<'_>) {
+        let anywhere = table.flag("tls_none_anywhere");
+        let conflict = |key: &str, text: &str| {
+            let place = table.place(key);
+            table.conflict(&place, key, text);
+        };
+        match (&self.socket, self.host.is_empty()) {
+            (None, true) => conflict("host", "the server's name must be given"),
+            (Some(_), false) => conflict("socket", "a server has a host or a socket, not both"),
+            (None, false) | (Some(_), true) => {}
         }
-        let local = is_loopback(&smtp.host);
-        if tls == Tls::None && !local && !anywhere {
-            table.conflict(
-                &tls_place,
+        let local = self.socket.is_some() || is_loopback(&self.host);
+        if self.tls == Tls::None && !local && !anywhere {
+            conflict(
                 "tls",
                 "mail to another machine would go in clear; set tls_none_anywhere if that is meant",
             );
         }
-        if smtp.username.is_empty() != smtp.password.is_none() {
-            table.conflict(
-                &username_place,
-                "username",
-                "username and password belong together",
+        if self.username.is_empty() != self.password.is_none() {
+            conflict("username", "username and password belong together");
+        }
+        if self.password.is_some() && matches!(self.tls, Tls::Opportunistic | Tls::None) && !local {
+            conflict("tls", "a password is sent over implicit or starttls only");
+        }
+        if self.certificate_file.is_some() != self.certificate_key_file.is_some() {
+            conflict(
+                "certificate_file",
+                "certificate_file and certificate_key_file belong together",
             );
         }
-        if smtp.password.is_some() && matches!(tls, Tls::Opportunistic | Tls::None) && !local {
-            table.conflict(
-                &tls_place,
-                "tls",
-                "a password is sent over implicit or starttls only",
-            );
-        }
-        table.finish();
-        smtp
     }
+}
+
+fn path(table: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
+    Some(table.text(key))
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
+fn source_address(table: &mut Reader<'_>) -> Option<IpAddr> {
+    let text = table.text("source_address");
+    let address = text.parse().ok();
+    if address.is_none() && !text.is_empty() {
+        let place = table.place("source_address");
+        table.conflict(
+            &place,
+            "source_address",
+            "an IPv4 or IPv6 address, or nothing",
+        );
+    }
+    address
 }
 
 /// Whether a host is this machine.

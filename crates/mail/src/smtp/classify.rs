@@ -3,7 +3,7 @@
 
 use posthaste_domain::delivery::{Class, EnhancedCode, Reply, Stage};
 
-use super::wire::Said;
+use super::reply::Said;
 
 /// The server asks for less: too much mail from here, mail system full, or not taking mail now (RFC 3463).
 const THROTTLED: [(u16, u16); 3] = [(7, 28), (4, 5), (3, 2)];

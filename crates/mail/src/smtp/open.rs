@@ -1,30 +1,30 @@
 //! Opening a connection: name, socket, TLS, greeting, EHLO, STARTTLS, log-in. Whatever goes wrong here is about the way
 //! and not about any mail.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
-
-use lettre::transport::smtp::{
-    authentication::{Credentials, Mechanism},
-    client::AsyncSmtpConnection,
-    commands::Starttls,
-    extension::ClientId,
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
 };
+
 use posthaste_domain::delivery::{Class, Reply, Stage};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::{
-    SmtpConfig, TlsMode, classify,
-    session::{Offered, Session},
-    wire::{Said, Stream, Tap, wire},
+    Protocol, Server, SmtpConfig, TlsMode,
+    auth::Credentials,
+    classify,
+    connection::{Connection, Lost, Stream},
+    offered::Offered,
+    reply::Said,
+    session::Session,
 };
 use crate::transport::{Scope, SendError};
-
-/// The line that lettre is shown in place of a second greeting, which no server sends after STARTTLS.
-const AFTER_STARTTLS: &str = "220 TLS\r\n";
 
 /// Opens a connection that is ready for MAIL.
 pub(super) async fn open(
@@ -33,16 +33,17 @@ pub(super) async fn open(
 ) -> Result<Session, SendError> {
     let way = Way {
         config,
-        remote: format!("{}:{}", config.host, config.port),
+        remote: config.server.to_string(),
     };
-    let (socket, peer) = way.connect().await?;
+    let (mut stream, is_local) = way.connect().await?;
     let mut protected = false;
-    let mut stream: Box<dyn Stream> = Box::new(socket);
     if config.tls == TlsMode::Implicit {
         stream = way.handshake(stream, tls).await?;
         protected = true;
     }
-    let (mut connection, mut tap, mut offered) = way.hello(stream, peer, "").await?;
+    let mut connection = Connection::over(stream);
+    way.greeting(&mut connection).await?;
+    let mut offered = way.hello(&mut connection).await?;
     let wanted = match config.tls {
         TlsMode::Starttls => true,
         TlsMode::Opportunistic => offered.starttls,
@@ -50,41 +51,29 @@ pub(super) async fn open(
     };
     if wanted {
         if !offered.starttls {
-            return Err(way.failed(
-                Stage::Tls,
-                "the server does not offer STARTTLS, and nothing is sent without it",
-            ));
+            let text = "the server does not offer STARTTLS, and nothing is sent without it";
+            return Err(way.failed(Stage::Tls, text));
         }
-        let clear = way.starttls(connection, tap).await?;
-        stream = way.handshake(clear, tls).await?;
+        let clear = way.starttls(connection).await?;
+        connection = Connection::over(way.handshake(clear, tls).await?);
         protected = true;
-        (connection, tap, offered) = way.hello(stream, peer, AFTER_STARTTLS).await?;
+        offered = way.hello(&mut connection).await?;
     }
-    let mut session = Session::new(connection, tap, offered, way.remote.clone());
     if let Some(credentials) = &config.credentials {
-        if !protected && !peer.ip().is_loopback() {
+        if !protected && !is_local {
             return Err(way.failed(Stage::Auth, "a password is not sent in clear"));
         }
-        let credentials = Credentials::new(
-            credentials.username.clone(),
-            credentials.password.expose_secret().to_owned(),
-        );
-        let asked = session
-            .connection
-            .auth(&[Mechanism::Plain, Mechanism::Login], &credentials);
-        let outcome = way
-            .within(Stage::Auth, config.timeouts.command, asked)
-            .await?;
-        match (outcome, session.tap.said()) {
-            (Ok(_), Some(said)) if said.code == 235 => {}
-            (_, Some(said)) if said.code != 334 && !(200..300).contains(&said.code) => {
-                return Err(way.said(Stage::Auth, &said));
-            }
-            (Err(error), _) => return Err(way.failed(Stage::Auth, &error.to_string())),
-            (Ok(_), _) => return Err(way.failed(Stage::Auth, "the log-in was not confirmed")),
-        }
+        way.log_in(&mut connection, credentials, &offered).await?;
     }
-    Ok(session)
+    offered.pipelining &= config.pipelining;
+    offered.chunking &= config.chunking;
+    Ok(Session::new(
+        connection,
+        offered,
+        config.protocol,
+        config.timeouts,
+        way.remote,
+    ))
 }
 
 /// The server that is being connected to.
@@ -94,16 +83,25 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    async fn connect(&self) -> Result<(TcpStream, SocketAddr), SendError> {
-        let connecting = TcpStream::connect((self.config.host.as_str(), self.config.port));
-        let socket = self
-            .within(Stage::Connect, self.config.timeouts.connect, connecting)
-            .await?;
-        let socket = socket.map_err(|error| self.failed(Stage::Connect, &error.to_string()))?;
-        // Without it the last write of a mail waits for the answer to the one before.
-        let prepared = socket.set_nodelay(true).and_then(|()| socket.peer_addr());
-        let peer = prepared.map_err(|error| self.failed(Stage::Connect, &error.to_string()))?;
-        Ok((socket, peer))
+    /// A socket, and whether its other end is on this machine.
+    async fn connect(&self) -> Result<(Box<dyn Stream>, bool), SendError> {
+        let connecting = async {
+            match &self.config.server {
+                Server::Unix(path) => {
+                    let socket = UnixStream::connect(path).await?;
+                    Ok((Box::new(socket) as Box<dyn Stream>, true))
+                }
+                Server::Tcp { host, port } => {
+                    let (socket, peer) = connect_to_any(host, *port, self.config.source).await?;
+                    // Without it the last write of a mail waits for the answer to the one before.
+                    socket.set_nodelay(true)?;
+                    Ok((Box::new(socket) as Box<dyn Stream>, peer.ip().is_loopback()))
+                }
+            }
+        };
+        let connected = within(self.config.timeouts.connect, connecting).await;
+        let connected = connected.map_err(|lost| self.lost(Stage::Connect, &lost))?;
+        connected.map_err(|error: io::Error| self.failed(Stage::Connect, &error.to_string()))
     }
 
     async fn handshake(
@@ -111,95 +109,87 @@ impl Way<'_> {
         stream: Box<dyn Stream>,
         tls: &Arc<ClientConfig>,
     ) -> Result<Box<dyn Stream>, SendError> {
-        let name = ServerName::try_from(self.config.host.clone());
+        let host = match &self.config.server {
+            Server::Tcp { host, .. } => host.clone(),
+            Server::Unix(_) => "localhost".to_owned(),
+        };
+        let name = ServerName::try_from(host);
         let name = name.map_err(|_| {
-            self.failed(
-                Stage::Tls,
-                "the host is not a name that a certificate can bear",
-            )
+            let text = "the host is not a name that a certificate can bear";
+            self.failed(Stage::Tls, text)
         })?;
         let shaking = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
-        let shaken = self
-            .within(Stage::Tls, self.config.timeouts.tls, shaking)
-            .await?;
-        let stream =
-            shaken.map_err(|error: io::Error| self.failed(Stage::Tls, &error.to_string()))?;
+        let shaken = within(self.config.timeouts.tls, shaking).await;
+        let shaken = shaken.map_err(|lost| self.lost(Stage::Tls, &lost))?;
+        let stream = shaken.map_err(|error| self.failed(Stage::Tls, &error.to_string()))?;
         Ok(Box::new(stream))
     }
 
-    /// Greeting and EHLO. `greeting` stands for the server's, where it sends none.
-    async fn hello(
-        &self,
-        stream: Box<dyn Stream>,
-        peer: SocketAddr,
-        greeting: &str,
-    ) -> Result<(AsyncSmtpConnection, Tap, Offered), SendError> {
-        let (wire, tap) = wire(stream, peer, greeting);
-        let name = ClientId::Domain(self.config.hello_name.clone());
-        let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &name);
-        let limit = self.config.timeouts.greeting + self.config.timeouts.command;
-        let connected = tokio::time::timeout(limit, connecting).await;
-        let stage = if tap.wrote() {
-            Stage::Hello
-        } else {
-            Stage::Greeting
+    async fn greeting(&self, connection: &mut Connection) -> Result<(), SendError> {
+        let said = connection.reply(self.config.timeouts.greeting).await;
+        self.expect(Stage::Greeting, 220, said).map(drop)
+    }
+
+    async fn hello(&self, connection: &mut Connection) -> Result<Offered, SendError> {
+        let verb = match self.config.protocol {
+            Protocol::Smtp => "EHLO",
+            Protocol::Lmtp => "LHLO",
         };
-        let said = tap.said();
-        match connected {
-            Err(_elapsed) => Err(self.failed(stage, "no answer in time")),
-            Ok(Ok(connection)) => Ok((connection, tap, Offered::from_hello(said.as_ref()))),
-            Ok(Err(error)) => Err(match said {
-                Some(said) if said.code >= 400 => self.said(stage, &said),
-                Some(_) | None => self.failed(stage, &error.to_string()),
-            }),
+        let hello = format!("{verb} {}", self.config.hello_name);
+        let said = connection
+            .command(&hello, self.config.timeouts.command)
+            .await;
+        let said = self.expect(Stage::Hello, 250, said)?;
+        Ok(Offered::from_hello(&said))
+    }
+
+    /// Asks for TLS and takes the socket back.
+    async fn starttls(&self, mut connection: Connection) -> Result<Box<dyn Stream>, SendError> {
+        let limit = self.config.timeouts.command;
+        let said = connection.command("STARTTLS", limit).await;
+        self.expect(Stage::Tls, 220, said)?;
+        connection.into_stream().ok_or_else(|| {
+            let text = "text was sent in clear behind the answer to STARTTLS";
+            self.failed(Stage::Tls, text)
+        })
+    }
+
+    async fn log_in(
+        &self,
+        connection: &mut Connection,
+        credentials: &Credentials,
+        offered: &Offered,
+    ) -> Result<(), SendError> {
+        let limit = self.config.timeouts.command;
+        let dialogue = credentials.dialogue(offered);
+        let mut said = connection.command(&dialogue.command, limit).await;
+        for answer in &dialogue.answers {
+            if !matches!(&said, Ok(said) if said.code == 334) {
+                break;
+            }
+            said = connection.command(answer, limit).await;
+        }
+        self.expect(Stage::Auth, 235, said).map(drop)
+    }
+
+    fn expect(&self, stage: Stage, code: u16, said: Result<Said, Lost>) -> Result<Said, SendError> {
+        match said {
+            Ok(said) if said.code == code => Ok(said),
+            Ok(said) if said.code >= 400 => Err(self.error(classify::reply(stage, &said))),
+            Ok(said) => {
+                let text = format!("unexpected answer {} {}", said.code, said.text());
+                Err(self.failed(stage, &text))
+            }
+            Err(lost) => Err(self.lost(stage, &lost)),
         }
     }
 
-    /// Asks for TLS and takes the socket back. Whatever came in behind the server's answer was put there by somebody
-    /// else (NO STARTTLS, 2021): then the connection is not to be trusted.
-    async fn starttls(
-        &self,
-        mut connection: AsyncSmtpConnection,
-        tap: Tap,
-    ) -> Result<Box<dyn Stream>, SendError> {
-        let asked = connection.command(Starttls);
-        let outcome = self
-            .within(Stage::Tls, self.config.timeouts.command, asked)
-            .await?;
-        match (outcome, tap.said()) {
-            (Ok(_), Some(said)) if said.code == 220 => {}
-            (_, Some(said)) => return Err(self.said(Stage::Tls, &said)),
-            (Err(error), None) => return Err(self.failed(Stage::Tls, &error.to_string())),
-            (Ok(_), None) => return Err(self.failed(Stage::Tls, "STARTTLS was not answered")),
-        }
-        drop(connection);
-        match tap.into_stream() {
-            Some((stream, rest)) if rest.is_empty() => Ok(stream),
-            Some(_) => Err(self.failed(
-                Stage::Tls,
-                "text was sent in clear behind the answer to STARTTLS",
-            )),
-            None => Err(self.failed(Stage::Tls, "the socket was lost")),
-        }
-    }
-
-    async fn within<T>(
-        &self,
-        stage: Stage,
-        limit: Duration,
-        step: impl Future<Output = T>,
-    ) -> Result<T, SendError> {
-        tokio::time::timeout(limit, step)
-            .await
-            .map_err(|_elapsed| self.failed(stage, "no answer in time"))
+    fn lost(&self, stage: Stage, lost: &Lost) -> SendError {
+        self.failed(stage, &lost.to_string())
     }
 
     fn failed(&self, stage: Stage, text: &str) -> SendError {
         self.error(Reply::new(stage, Class::Transient, text))
-    }
-
-    fn said(&self, stage: Stage, said: &Said) -> SendError {
-        self.error(classify::reply(stage, said))
     }
 
     fn error(&self, reply: Reply) -> SendError {
@@ -209,4 +199,45 @@ impl Way<'_> {
             remote: Some(self.remote.clone()),
         }
     }
+}
+
+/// The first of a host's addresses that takes the connection, in the resolver's order (RFC 6724); with a source only
+/// those of its family.
+async fn connect_to_any(
+    host: &str,
+    port: u16,
+    source: Option<IpAddr>,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    let addresses = tokio::net::lookup_host((host, port)).await?;
+    let mut failed = io::Error::new(
+        io::ErrorKind::AddrNotAvailable,
+        "the host has no address of the source's family",
+    );
+    for address in addresses {
+        if source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
+            continue;
+        }
+        match connect_to(address, source).await {
+            Ok(socket) => return Ok((socket, address)),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+async fn connect_to(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    socket.connect(address).await
+}
+
+async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Result<T, Lost> {
+    tokio::time::timeout(limit, step)
+        .await
+        .map_err(|_elapsed| Lost::TimedOut)
 }

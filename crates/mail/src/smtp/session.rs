@@ -1,369 +1,298 @@
-//! One connection that is ready for mail, and one mail over it.
+//! One mail over an open connection (RFC 5321 section 3.3).
+//!
+//! Where the server offers PIPELINING (RFC 2920) a mail takes two round trips instead of three and one for each
+//! recipient: MAIL, every RCPT and DATA travel together, and so do the body and its dot. With another mail waiting it
+//! takes one: the next one's commands travel behind the dot. Every reply is read, whatever was refused in front of it.
 
-use std::{
-    future::Future,
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
-};
+mod begin;
+mod transfer;
 
-use lettre::{
-    Address,
-    transport::smtp::{
-        client::AsyncSmtpConnection,
-        commands::{Data, Mail, Quit, Rcpt, Rset},
-        extension::MailParameter,
-    },
-};
-use posthaste_domain::{
-    address::EmailAddress,
-    delivery::{Class, Reply, Stage},
-};
-use tokio::sync::Notify;
+use std::time::{Duration, Instant};
 
+use posthaste_domain::delivery::{Class, Reply, Stage};
+
+use self::begin::Sender;
 use super::{
-    Timeouts, classify,
-    wire::{Said, Tap},
+    Protocol, Timeouts, classify,
+    connection::{Connection, Lost},
+    offered::Offered,
+    reply::Said,
 };
 use crate::{
     envelope::Envelope,
     transport::{Gate, Receipt, Scope, SendError, hash_of},
 };
 
-/// Bytes of the body that are written at a time: each is progress.
-const CHUNK: usize = 64 * 1024;
-/// Longest wait for the answer to RSET.
-const RESET_LIMIT: Duration = Duration::from_secs(5);
+/// Longest time for all that comes before the body, however slowly each step goes.
+const BEFORE_BODY: Duration = Duration::from_secs(300);
+/// Longest wait for the answer to RSET or QUIT.
+const RESET: Duration = Duration::from_secs(5);
+/// Most recipients whose commands travel together: what is written, and what is said to it, has room in the buffers of
+/// any socket, so neither side waits for the other to read.
+const MOST_TOGETHER: usize = 100;
 
-/// Mails over a connection that is not to be used again: more than any limit allows.
-const WORN_OUT: u32 = u32::MAX;
-
-/// What a server offers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Offered {
-    pub(super) starttls: bool,
-    /// The largest message it takes; `None` if it does not say.
-    pub(super) size: Option<u64>,
-    sizes: bool,
+/// What a mail is begun with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Opening {
+    sender: String,
+    recipients: Vec<String>,
+    size: usize,
 }
 
-impl Offered {
-    /// From the reply to EHLO, whose first line is the server's name.
-    pub(super) fn from_hello(said: Option<&Said>) -> Self {
-        let mut offered = Self::default();
-        for line in said.iter().flat_map(|said| said.lines.iter().skip(1)) {
-            let mut words = line.split_whitespace();
-            match words
-                .next()
-                .unwrap_or_default()
-                .to_ascii_uppercase()
-                .as_str()
-            {
-                "STARTTLS" => offered.starttls = true,
-                "SIZE" => {
-                    offered.sizes = true;
-                    offered.size = words
-                        .next()
-                        .and_then(|size| size.parse().ok())
-                        .filter(|size| *size > 0);
-                }
-                _ => {}
-            }
+impl Opening {
+    pub(super) fn of(envelope: &Envelope, message: &[u8]) -> Self {
+        let recipients = envelope.recipients.iter();
+        Self {
+            sender: envelope.sender.expose().to_owned(),
+            recipients: recipients.map(|to| to.expose().to_owned()).collect(),
+            size: message.len(),
         }
-        offered
     }
 }
 
-/// How a mail over a connection went wrong.
-pub(super) enum Broke {
-    /// The connection was dead before its first command was answered; nothing was sent.
-    BeforeFirstReply(SendError),
-    /// Refused in order: the connection is sound.
-    Refused(SendError),
-    /// The connection is not to be used again.
-    Later(SendError),
+/// A mail that waits for a connection: its commands, for the session over which they can travel.
+pub(super) type Follow<'a> = dyn FnMut(&Session) -> Option<String> + Send + 'a;
+
+/// One mail.
+pub(super) struct Mail<'a> {
+    pub(super) opening: &'a Opening,
+    pub(super) message: &'a [u8],
+    pub(super) gate: &'a Gate,
 }
 
-/// What became of the recipients that were accepted.
-enum Outcome {
-    /// The server said so: the connection is sound.
-    Answered(Reply),
-    /// The connection broke: before the dot nothing was delivered, from then on nobody knows.
-    Broken(Reply),
+/// How far a mail is when a session gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// Nothing was written.
+    No,
+    /// Its commands travelled behind the mail before.
+    Yes,
 }
 
-/// A connection.
+/// No recipient got a reply of its own.
+pub(super) struct Failed {
+    pub(super) error: SendError,
+    /// The connection was dead before the first command was answered: nothing was sent, and another one costs nothing.
+    pub(super) dead_on_reuse: bool,
+}
+
+/// An open connection that is ready for mail, and what is known of it.
 pub(super) struct Session {
-    pub(super) connection: AsyncSmtpConnection,
-    pub(super) tap: Tap,
+    connection: Connection,
     offered: Offered,
+    protocol: Protocol,
+    limits: Timeouts,
     remote: String,
-    pub(super) opened: Instant,
-    pub(super) used: Instant,
-    pub(super) messages: u32,
+    opened: Instant,
+    used: Instant,
+    /// Mails that were begun over it.
+    mails: u32,
+    /// A transaction was left open and must be ended first.
+    dirty: bool,
+    /// Every exchange was completed.
+    sound: bool,
 }
 
 impl Session {
     pub(super) fn new(
-        connection: AsyncSmtpConnection,
-        tap: Tap,
+        connection: Connection,
         offered: Offered,
+        protocol: Protocol,
+        limits: Timeouts,
         remote: String,
     ) -> Self {
         let now = Instant::now();
         Self {
             connection,
-            tap,
             offered,
+            protocol,
+            limits,
             remote,
             opened: now,
             used: now,
-            messages: 0,
+            mails: 0,
+            dirty: false,
+            sound: true,
         }
+    }
+
+    /// Whether another mail may be sent over it: every exchange was completed, and nothing was said that nobody asked for.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound && self.connection.is_in_step()
+    }
+
+    /// Whether the mail is over; what a follower was told may have been read already.
+    pub(super) fn is_done(&self) -> bool {
+        self.sound
+    }
+
+    pub(super) fn mails(&self) -> u32 {
+        self.mails
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        self.used.elapsed()
+    }
+
+    /// Whether a mail can travel behind another one.
+    pub(super) fn can_follow(&self, opening: &Opening) -> bool {
+        self.is_piped(opening) && self.is_small_enough(opening)
+    }
+
+    fn is_piped(&self, opening: &Opening) -> bool {
+        self.offered.pipelining && opening.recipients.len() <= MOST_TOGETHER
+    }
+
+    fn is_small_enough(&self, opening: &Opening) -> bool {
+        self.offered
+            .size
+            .is_none_or(|most| opening.size as u64 <= most)
+    }
+
+    /// MAIL and every RCPT, and DATA unless the mail goes by BDAT.
+    pub(super) fn commands(&self, opening: &Opening) -> String {
+        let recipients = opening.recipients.iter();
+        let recipients = recipients.map(|to| format!("RCPT TO:<{to}>\r\n"));
+        let data = (!self.offered.chunking).then(|| "DATA\r\n".to_owned());
+        std::iter::once(format!("{}\r\n", self.mail(opening)))
+            .chain(recipients)
+            .chain(data)
+            .collect()
+    }
+
+    fn mail(&self, opening: &Opening) -> String {
+        let sizes = if self.offered.sizes {
+            format!(" SIZE={}", opening.size)
+        } else {
+            String::new()
+        };
+        format!("MAIL FROM:<{}>{sizes}", opening.sender)
     }
 
     pub(super) async fn quit(mut self) {
         // The connection is closed whatever the server says.
-        self.connection.command(Quit).await.ok();
+        self.connection.command("QUIT", RESET).await.ok();
     }
 
-    /// One mail: MAIL, each RCPT, DATA if one was accepted, the body. Only the accepted recipients share the outcome of
-    /// the body; the others keep their own replies.
+    /// Sends one mail. Only the accepted recipients share the outcome of the body; the others keep their own replies.
+    /// `follow` is asked once, when the last piece of the body is written.
     pub(super) async fn send(
         &mut self,
-        envelope: &Envelope,
-        message: &[u8],
-        gate: &Gate,
-        timeouts: &Timeouts,
-    ) -> Result<Receipt, Broke> {
-        if self
-            .offered
-            .size
-            .is_some_and(|most| message.len() as u64 > most)
-        {
+        mail: &Mail<'_>,
+        begun: Begun,
+        follow: &mut Follow<'_>,
+    ) -> Result<Receipt, Failed> {
+        let deadline = Instant::now() + BEFORE_BODY;
+        let reused = self.mails > 0;
+        self.mails += 1;
+        // A call that is dropped leaves it so.
+        self.sound = false;
+        let opening = mail.opening;
+        if !self.is_small_enough(opening) {
+            self.sound = begun == Begun::No;
             let text = "the message is larger than the server takes";
-            return Err(Broke::Refused(self.error(
-                Scope::Message,
-                Reply::new(Stage::Mail, Class::Permanent, text),
-            )));
+            let reply = Reply::new(Stage::Mail, Class::Permanent, text);
+            return Err(Failed::later(self.error(Scope::Message, reply)));
         }
-        self.mail(envelope, message.len(), timeouts).await?;
-        let mut replies = Vec::with_capacity(envelope.recipients.len());
-        for recipient in &envelope.recipients {
-            let rcpt = Rcpt::new(self.lettre(recipient)?, Vec::new());
-            replies.push(self.recipient(rcpt.to_string(), timeouts).await?);
+        let piped = self.is_piped(opening);
+        let sender = self.begin(opening, begun, piped, deadline).await;
+        let sender = sender.map_err(|error| Failed {
+            dead_on_reuse: reused && error.scope == Scope::Connection,
+            error,
+        })?;
+        let sent = self.recipients(mail, sender, piped, deadline, follow).await;
+        sent.map_err(Failed::later)
+    }
+
+    /// Each RCPT, DATA if one was taken, and the body.
+    async fn recipients(
+        &mut self,
+        mail: &Mail<'_>,
+        sender: Sender,
+        piped: bool,
+        deadline: Instant,
+        follow: &mut Follow<'_>,
+    ) -> Result<Receipt, SendError> {
+        if let Sender::Refused(error) = sender {
+            // What travelled behind MAIL is answered too, and says nothing new.
+            self.sound = !piped || self.drain(mail.opening, deadline).await.is_ok();
+            return Err(error);
         }
-        if replies.iter().all(|reply| reply.class != Class::Accepted) {
-            self.reset().await;
+        self.dirty = true;
+        let mut replies = Vec::with_capacity(mail.opening.recipients.len());
+        for recipient in &mail.opening.recipients {
+            if !piped {
+                self.write(Stage::Rcpt, &format!("RCPT TO:<{recipient}>\r\n"))
+                    .await?;
+            }
+            let said = self.reply(Stage::Rcpt, deadline).await?;
+            // 251: not here, but taken for forwarding.
+            let taken = matches!(said.code, 250 | 251);
+            if !taken && (classify::is_about_the_connection(&said) || said.code < 400) {
+                return Err(self.out_of_step(Stage::Rcpt, &said));
+            }
+            replies.push(classify::reply(Stage::Rcpt, &said));
+        }
+        let accepted = count(&replies);
+        if accepted == 0 {
+            self.sound = !piped || self.offered.chunking || self.unwanted_data(deadline).await;
             return Ok(self.receipt(replies));
         }
-        let outcome = self.data(message, gate, timeouts).await?;
-        match &outcome {
-            Outcome::Answered(reply) if reply.class == Class::Accepted => {
-                self.messages += 1;
-                self.used = Instant::now();
+        if !self.offered.chunking {
+            if !piped {
+                self.write(Stage::Data, "DATA\r\n").await?;
             }
-            Outcome::Answered(_) => self.reset().await,
-            Outcome::Broken(_) => self.messages = WORN_OUT,
+            let said = self.reply(Stage::Data, deadline).await?;
+            if said.code != 354 {
+                if classify::is_about_the_connection(&said) || said.code < 400 {
+                    return Err(self.out_of_step(Stage::Data, &said));
+                }
+                self.sound = true;
+                let reply = classify::reply(Stage::Data, &said);
+                share(&mut replies, std::iter::repeat_n(reply, accepted));
+                return Ok(self.receipt(replies));
+            }
         }
-        let (Outcome::Answered(shared) | Outcome::Broken(shared)) = outcome;
-        let accepted = replies
-            .iter_mut()
-            .filter(|reply| reply.class == Class::Accepted);
-        accepted.for_each(|reply| *reply = shared.clone());
+        let opened = mail.gate.open(hash_of(mail.message)).await;
+        opened.map_err(|shut| {
+            let reply = Reply::new(Stage::Data, Class::Transient, &shut.to_string());
+            self.error(Scope::Gate, reply)
+        })?;
+        let shared = self.body(mail.message, accepted, follow).await;
+        share(&mut replies, shared);
         Ok(self.receipt(replies))
     }
 
-    /// DATA, the gate, and the body: what becomes of every recipient that was accepted.
-    async fn data(
-        &mut self,
-        message: &[u8],
-        gate: &Gate,
-        timeouts: &Timeouts,
-    ) -> Result<Outcome, Broke> {
-        let said = self
-            .command(Stage::Data, Data.to_string(), timeouts.envelope)
-            .await?;
-        if said.code == 354 {
-            gate.open(hash_of(message)).await.map_err(|shut| {
-                let reply = Reply::new(Stage::Data, Class::Transient, &shut.to_string());
-                Broke::Later(self.error(Scope::Gate, reply))
-            })?;
-            return Ok(self.body(message, timeouts).await);
-        }
-        if classify::is_about_the_connection(&said) || said.code < 400 {
-            return Err(self.out_of_step(Stage::Data, &said));
-        }
-        Ok(Outcome::Answered(classify::reply(Stage::Data, &said)))
-    }
-
-    async fn mail(
-        &mut self,
-        envelope: &Envelope,
-        size: usize,
-        timeouts: &Timeouts,
-    ) -> Result<(), Broke> {
-        let sizes = if self.offered.sizes {
-            vec![MailParameter::Size(size)]
-        } else {
-            Vec::new()
-        };
-        let mail = Mail::new(Some(self.lettre(&envelope.sender)?), sizes);
-        let reused = self.messages > 0;
-        let said = match self
-            .command(Stage::Mail, mail.to_string(), timeouts.envelope)
-            .await
-        {
-            Err(Broke::Later(error)) if reused => return Err(Broke::BeforeFirstReply(error)),
-            said => said?,
-        };
-        match said.code {
-            250 => Ok(()),
-            // Asks for a log-in: nothing is wrong with the mail.
-            530 => Err(Broke::Later(
-                self.error(Scope::Transport, classify::reply(Stage::Mail, &said)),
-            )),
-            _ if classify::is_about_the_connection(&said) || said.code < 400 => {
-                Err(match self.out_of_step(Stage::Mail, &said) {
-                    Broke::Later(error) if reused => Broke::BeforeFirstReply(error),
-                    broke => broke,
-                })
-            }
-            _ => {
-                let error = self.error(Scope::Message, classify::reply(Stage::Mail, &said));
-                self.reset().await;
-                Err(Broke::Refused(error))
-            }
-        }
-    }
-
-    async fn recipient(&mut self, rcpt: String, timeouts: &Timeouts) -> Result<Reply, Broke> {
-        let said = self.command(Stage::Rcpt, rcpt, timeouts.envelope).await?;
-        match said.code {
-            // 251: not here, but taken for forwarding.
-            250 | 251 => Ok(classify::reply(Stage::Rcpt, &said)),
-            _ if classify::is_about_the_connection(&said) || said.code < 400 => {
-                Err(self.out_of_step(Stage::Rcpt, &said))
-            }
-            _ => Ok(classify::reply(Stage::Rcpt, &said)),
-        }
-    }
-
-    /// Writes the body and its final dot, and reads the answer.
-    async fn body(&mut self, message: &[u8], timeouts: &Timeouts) -> Outcome {
-        // lettre writes CRLF in front of the dot.
-        let message = message.strip_suffix(b"\r\n").unwrap_or(message);
-        let moved = Notify::new();
-        let dot_may_be_out = AtomicBool::new(false);
-        let mut chunks = message.chunks(CHUNK);
-        let pieces = std::iter::from_fn(|| {
-            moved.notify_one();
-            let next = chunks.next();
-            if next.is_none() {
-                // lettre writes the dot right after the last piece.
-                dot_may_be_out.store(true, Ordering::Relaxed);
-            }
-            next
-        });
-        // What was said before belongs to DATA.
-        self.tap.said();
-        let broke = |text: &str| {
-            if dot_may_be_out.load(Ordering::Relaxed) {
-                Reply::new(Stage::Dot, Class::Uncertain, text)
-            } else {
-                Reply::new(Stage::Body, Class::Transient, text)
-            }
-        };
-        {
-            let mut writing = std::pin::pin!(self.connection.message_iter(pieces));
-            // Each piece, and the dot, has its time from the moment at which the one before was taken.
-            loop {
-                let out = dot_may_be_out.load(Ordering::Relaxed);
-                let limit = if out { timeouts.dot } else { timeouts.body };
-                tokio::select! {
-                    biased;
-                    // What was said is read from the wire below.
-                    _ = &mut writing => break,
-                    () = moved.notified() => {}
-                    () = tokio::time::sleep(limit) => {
-                        return Outcome::Broken(broke("no answer in time"));
-                    }
-                }
-            }
-        }
-        match self.tap.said() {
-            Some(said) if matches!(said.code, 200..=299 | 400..=599) => {
-                let reply = classify::reply(Stage::Dot, &said);
-                // With 421 the server closes the channel behind its answer.
-                if said.code == 421 {
-                    Outcome::Broken(reply)
-                } else {
-                    Outcome::Answered(reply)
-                }
-            }
-            Some(said) => Outcome::Broken(broke(&format!(
-                "unexpected answer {} {}",
-                said.code,
-                said.text()
-            ))),
-            None => Outcome::Broken(broke("the connection ended")),
-        }
-    }
-
-    /// Makes the connection fit for the next mail, or unfit for any.
-    async fn reset(&mut self) {
-        let reset = self
-            .command(Stage::Mail, Rset.to_string(), RESET_LIMIT)
+    async fn write(&mut self, stage: Stage, text: &str) -> Result<(), SendError> {
+        let written = self
+            .connection
+            .write(text.as_bytes(), self.limits.envelope)
             .await;
-        self.used = Instant::now();
-        self.messages = match reset {
-            Ok(said) if said.code == 250 => self.messages.saturating_add(1),
-            Ok(_) | Err(_) => WORN_OUT,
+        written.map_err(|lost| self.lost(stage, &lost))
+    }
+
+    async fn reply(&mut self, stage: Stage, deadline: Instant) -> Result<Said, SendError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let said = self.connection.reply(self.limits.envelope.min(left)).await;
+        said.map_err(|lost| self.lost(stage, &lost))
+    }
+
+    fn lost(&self, stage: Stage, lost: &Lost) -> SendError {
+        let reply = Reply::new(stage, Class::Transient, &lost.to_string());
+        self.error(Scope::Connection, reply)
+    }
+
+    fn out_of_step(&self, stage: Stage, said: &Said) -> SendError {
+        let said = classify::reply(stage, said);
+        let class = match said.class {
+            Class::Throttled => Class::Throttled,
+            _ => Class::Transient,
         };
-    }
-
-    async fn command(
-        &mut self,
-        stage: Stage,
-        text: String,
-        limit: Duration,
-    ) -> Result<Said, Broke> {
-        self.tap.said();
-        let asked = within(limit, self.connection.command(text)).await;
-        match (asked, self.tap.said()) {
-            (Some(_), Some(said)) => Ok(said),
-            (None, _) => Err(Broke::Later(
-                self.connection_error(stage, "no answer in time"),
-            )),
-            (Some(Err(error)), None) => Err(Broke::Later(
-                self.connection_error(stage, &error.to_string()),
-            )),
-            (Some(Ok(_)), None) => Err(Broke::Later(
-                self.connection_error(stage, "no answer that can be read"),
-            )),
-        }
-    }
-
-    fn lettre(&self, address: &EmailAddress) -> Result<Address, Broke> {
-        address.expose().parse().map_err(|_| {
-            let reply = Reply::new(
-                Stage::Mail,
-                Class::Permanent,
-                "an address that cannot be written to SMTP",
-            );
-            Broke::Refused(self.error(Scope::Message, reply))
-        })
-    }
-
-    fn out_of_step(&self, stage: Stage, said: &Said) -> Broke {
-        let reply = Reply {
-            class: Class::Transient,
-            ..classify::reply(stage, said)
-        };
-        Broke::Later(self.error(Scope::Connection, reply))
-    }
-
-    fn connection_error(&self, stage: Stage, text: &str) -> SendError {
-        self.error(Scope::Connection, Reply::new(stage, Class::Transient, text))
+        self.error(Scope::Connection, Reply { class, ..said })
     }
 
     fn error(&self, scope: Scope, reply: Reply) -> SendError {
@@ -382,6 +311,28 @@ impl Session {
     }
 }
 
-async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, step).await.ok()
+impl Failed {
+    fn later(error: SendError) -> Self {
+        Self {
+            error,
+            dead_on_reuse: false,
+        }
+    }
+}
+
+fn count(replies: &[Reply]) -> usize {
+    let accepted = replies
+        .iter()
+        .filter(|reply| reply.class == Class::Accepted);
+    accepted.count()
+}
+
+/// What became of the body is what became of those that were accepted, in their order.
+fn share(replies: &mut [Reply], shared: impl IntoIterator<Item = Reply>) {
+    let accepted = replies
+        .iter_mut()
+        .filter(|reply| reply.class == Class::Accepted);
+    for (reply, shared) in accepted.zip(shared) {
+        *reply = shared;
+    }
 }

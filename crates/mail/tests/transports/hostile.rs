@@ -27,6 +27,9 @@ async fn send(transport: &SmtpTransport, to: &[&str]) -> Result<Receipt, SendErr
         .await
 }
 
+/// What a server may offer: commands one by one, together, and the mail by BDAT.
+const OFFERS: [&[&str]; 3] = [&[], &["PIPELINING"], &["PIPELINING", "CHUNKING"]];
+
 fn bad_answers() -> Vec<(&'static str, Say)> {
     vec![
         ("silence", Say::Nothing),
@@ -56,11 +59,14 @@ async fn trouble_before_the_dot_is_transient_and_tells_its_stage() {
         ("RCPT", vec![Stage::Rcpt], Scope::Connection),
         ("DATA", vec![Stage::Data], Scope::Connection),
     ];
-    let cases = steps
+    let cases = OFFERS
         .iter()
-        .flat_map(|step| bad_answers().into_iter().map(move |answer| (step, answer)));
-    let cases = cases.map(async |((verb, stages, scope), (name, answer))| {
-        let server = Server::start().await;
+        .flat_map(|offers| steps.iter().map(move |step| (offers, step)))
+        // A mail by BDAT has no DATA.
+        .filter(|(offers, step)| !(offers.contains(&"CHUNKING") && step.0 == "DATA"))
+        .flat_map(|case| bad_answers().into_iter().map(move |answer| (case, answer)));
+    let cases = cases.map(async |((offers, (verb, stages, scope)), (name, answer))| {
+        let server = Server::offering(offers).await;
         server.once(verb, answer);
         let transport = server.transport();
         let error = send(&transport, &["ada@example.com"])
@@ -87,8 +93,13 @@ async fn trouble_before_the_dot_is_transient_and_tells_its_stage() {
 /// R14. Once the dot may be out, a missing or unreadable answer is uncertain: neither sent nor refused.
 #[tokio::test]
 async fn trouble_after_the_dot_is_uncertain() {
-    let cases = bad_answers().into_iter().map(async |(name, answer)| {
-        let server = Server::start().await;
+    let cases = OFFERS.iter().flat_map(|offers| {
+        bad_answers()
+            .into_iter()
+            .map(move |answer| (offers, answer))
+    });
+    let cases = cases.map(async |(offers, (name, answer))| {
+        let server = Server::offering(offers).await;
         server.once(".", answer);
         let transport = server.transport();
         let receipt = send(&transport, &["ada@example.com"])
@@ -141,15 +152,29 @@ async fn the_dot_has_its_own_limit_from_the_moment_it_is_out() {
 #[tokio::test]
 async fn refusals_are_about_what_they_answer() {
     let check = async |verb: &str, text: &str, expected: Result<Class, (Scope, Class)>| {
-        let server = Server::start().await;
-        server.once(verb, Say::line(text));
-        let transport = server.transport();
-        let seen = match send(&transport, &["ada@example.com"]).await {
-            Ok(receipt) => Ok(receipt.replies[0].class),
-            Err(error) => Err((error.scope, error.reply.class)),
-        };
-        assert_eq!(seen, expected, "{text} at {verb}");
-        assert!(server.arrived().is_empty());
+        for offers in OFFERS {
+            if verb == "DATA" && offers.contains(&"CHUNKING") {
+                continue;
+            }
+            let server = Server::offering(offers).await;
+            server.once(verb, Say::line(text));
+            let transport = server.transport();
+            let seen = match send(&transport, &["ada@example.com"]).await {
+                Ok(receipt) => Ok(receipt.replies[0].class),
+                Err(error) => Err((error.scope, error.reply.class)),
+            };
+            assert_eq!(seen, expected, "{text} at {verb} with {offers:?}");
+            assert!(server.arrived().is_empty());
+            // Refused in order: the connection is as good as new.
+            if !matches!(expected, Err((Scope::Transport | Scope::Connection, _))) {
+                let next = send(&transport, &["bob@example.com"]).await;
+                assert_eq!(
+                    next.map(|receipt| receipt.replies[0].class),
+                    Ok(Class::Accepted)
+                );
+                assert_eq!(server.connections(), 1, "{text} at {verb} with {offers:?}");
+            }
+        }
     };
     check(
         "greeting",
@@ -198,7 +223,13 @@ async fn refusals_are_about_what_they_answer() {
 /// R13. One transaction, and each recipient with a reply of its own.
 #[tokio::test]
 async fn data_goes_on_when_one_recipient_is_taken() {
-    let server = Server::start().await;
+    for offers in OFFERS {
+        data_goes_on(offers).await;
+    }
+}
+
+async fn data_goes_on(offers: &[&'static str]) {
+    let server = Server::offering(offers).await;
     server.always("RCPT gone@example.com", Say::line("550 5.1.1 no such user"));
     server.always("RCPT later@example.com", Say::line("451 4.7.1 later"));
     let transport = server.transport();
@@ -207,7 +238,7 @@ async fn data_goes_on_when_one_recipient_is_taken() {
         &["ada@example.com", "gone@example.com", "later@example.com"],
     )
     .await
-    .unwrap();
+    .expect("each recipient has a reply");
     let classes: Vec<_> = receipt
         .replies
         .iter()
@@ -222,7 +253,9 @@ async fn data_goes_on_when_one_recipient_is_taken() {
         ]
     );
     assert_eq!(server.arrived()[0].0, ["ada@example.com"]);
-    let none = send(&transport, &["gone@example.com"]).await.unwrap();
+    let none = send(&transport, &["gone@example.com"])
+        .await
+        .expect("each recipient has a reply");
     assert_eq!(none.replies[0].class, Class::Permanent);
     assert_eq!(server.arrived().len(), 1, "no DATA where nobody is taken");
 }

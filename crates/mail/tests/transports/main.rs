@@ -2,5 +2,7 @@
 
 mod backends;
 mod hostile;
+mod pipelining;
 mod server;
 mod tls;
+mod ways;

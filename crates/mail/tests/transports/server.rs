@@ -1,22 +1,27 @@
 //! An SMTP server that says what it is told to.
 
+mod connection;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use posthaste_mail::{
     SmtpConfig, SmtpTransport,
-    smtp::{Timeouts, TlsMode},
+    smtp::{Protocol, Timeouts, TlsMode},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixListener},
+    sync::Notify,
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
+
+use self::connection::Connection;
 
 /// What is said instead of the usual answer.
 #[derive(Debug, Clone)]
@@ -44,7 +49,21 @@ struct Script {
     always: HashMap<String, Say>,
     arrived: Vec<(Vec<String>, Vec<u8>)>,
     commands: Vec<String>,
-    connections: usize,
+    clients: Vec<SocketAddr>,
+    /// Extensions that EHLO names beside SIZE and 8BITMIME.
+    offers: Vec<&'static str>,
+    /// LMTP: one answer to the end of the mail for each recipient.
+    lmtp: bool,
+    /// Times that something was read.
+    turns: usize,
+    told: Arc<Notify>,
+}
+
+impl Script {
+    fn note(&mut self, command: String) {
+        self.commands.push(command);
+        self.told.notify_waiters();
+    }
 }
 
 /// A server.
@@ -52,7 +71,7 @@ struct Script {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     script: Arc<Mutex<Script>>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Server {
@@ -71,16 +90,44 @@ impl Server {
         let shared = Arc::clone(&script);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                shared.lock().expect("no panic").connections += 1;
+            while let Ok((socket, client)) = listener.accept().await {
+                shared.lock().expect("no panic").clients.push(client);
                 connections.spawn(serve(socket, Arc::clone(&shared), tls.clone()));
             }
         });
         Self {
             address,
             script,
-            _tasks: tasks,
+            tasks,
         }
+    }
+
+    /// A server that offers these extensions too.
+    pub(crate) async fn offering(offers: &[&'static str]) -> Self {
+        let server = Self::start().await;
+        server.script.lock().expect("no panic").offers = offers.to_vec();
+        server
+    }
+
+    /// A server that can be reached by a UNIX socket too.
+    pub(crate) async fn behind(path: &Path) -> Self {
+        let mut server = Self::start().await;
+        let listener = UnixListener::bind(path).expect("the folder is there");
+        let shared = Arc::clone(&server.script);
+        server.tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                let connection = Connection::new(socket, Arc::clone(&shared));
+                connections.spawn(async move { connection.serve(true).await.map(drop) });
+            }
+        });
+        server
+    }
+
+    pub(crate) async fn lmtp(offers: &[&'static str]) -> Self {
+        let server = Self::offering(offers).await;
+        server.script.lock().expect("no panic").lmtp = true;
+        server
     }
 
     /// Says this the next time, or the times after those that are set already.
@@ -111,7 +158,28 @@ impl Server {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.script.lock().expect("no panic").connections
+        self.clients().len()
+    }
+
+    pub(crate) fn clients(&self) -> Vec<SocketAddr> {
+        self.script.lock().expect("no panic").clients.clone()
+    }
+
+    /// Times that something was read over all connections.
+    pub(crate) fn turns(&self) -> usize {
+        self.script.lock().expect("no panic").turns
+    }
+
+    /// Waits until a command was read; `(end)` is the end of a mail.
+    pub(crate) async fn obeyed(&self, command: &str) {
+        let told = Arc::clone(&self.script.lock().expect("no panic").told);
+        loop {
+            let told = told.notified();
+            if self.commands().iter().any(|seen| seen == command) {
+                return;
+            }
+            told.await;
+        }
     }
 
     pub(crate) fn config(&self) -> SmtpConfig {
@@ -127,12 +195,19 @@ impl Server {
 pub(crate) fn config(port: u16) -> SmtpConfig {
     let short = Duration::from_millis(400);
     SmtpConfig {
-        host: "localhost".to_owned(),
-        port,
+        server: posthaste_mail::smtp::Server::Tcp {
+            host: "localhost".to_owned(),
+            port,
+        },
+        protocol: Protocol::Smtp,
+        source: None,
         tls: TlsMode::None,
         credentials: None,
         ca_file: None,
+        certificate: None,
         hello_name: "client.example".to_owned(),
+        pipelining: true,
+        chunking: true,
         connections: 3,
         max_messages: 100,
         max_age: Duration::from_secs(300),
@@ -180,167 +255,7 @@ async fn serve(socket: TcpStream, script: Arc<Mutex<Script>>, tls: Option<Tls>) 
         .await
         && let Ok(stream) = acceptor.accept(socket).await
     {
-        script
-            .lock()
-            .expect("no panic")
-            .commands
-            .push("(TLS)".to_owned());
+        script.lock().expect("no panic").note("(TLS)".to_owned());
         Connection::new(stream, script).serve(false).await;
-    }
-}
-
-/// One connection, in clear or under TLS.
-pub(crate) struct Connection<S> {
-    stream: S,
-    buffer: Vec<u8>,
-    script: Arc<Mutex<Script>>,
-    recipients: Vec<String>,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(stream: S, script: Arc<Mutex<Script>>) -> Self {
-        Self {
-            stream,
-            buffer: Vec::new(),
-            script,
-            recipients: Vec::new(),
-        }
-    }
-
-    /// Serves until the end, or until STARTTLS was answered with 220: then the socket is given back.
-    async fn serve(mut self, greets: bool) -> Option<S> {
-        if greets && !self.answer("greeting", "220 server.example ESMTP").await {
-            return None;
-        }
-        while let Some(line) = self.line().await {
-            self.script
-                .lock()
-                .expect("no panic")
-                .commands
-                .push(line.clone());
-            if line == "STARTTLS" {
-                let said = self.said("STARTTLS");
-                let agreed = said.is_none();
-                if !self.give(said, "220 go").await || agreed {
-                    return agreed.then_some(self.stream);
-                }
-            } else if !self.obey(&line).await {
-                return None;
-            }
-        }
-        None
-    }
-
-    async fn obey(&mut self, line: &str) -> bool {
-        let verb = line
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_ascii_uppercase();
-        match verb.as_str() {
-            "EHLO" => {
-                self.answer(
-                    "EHLO",
-                    "250-server.example\r\n250-SIZE 20000000\r\n250 8BITMIME",
-                )
-                .await
-            }
-            "MAIL" => {
-                self.recipients.clear();
-                self.answer("MAIL", "250 2.1.0 ok").await
-            }
-            "RCPT" => {
-                let address = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
-                let said = self
-                    .said(&format!("RCPT {address}"))
-                    .or_else(|| self.said("RCPT"));
-                let refused = matches!(&said, Some(Say::Bytes(bytes)) if !bytes.starts_with(b"2"));
-                if !refused {
-                    self.recipients.push(address);
-                }
-                self.give(said, "250 2.1.5 ok").await
-            }
-            "DATA" => {
-                let said = self.said("DATA");
-                let taken = said.is_none();
-                self.give(said, "354 go").await && (!taken || self.take().await)
-            }
-            "AUTH" => self.answer("AUTH", "235 2.7.0 welcome").await,
-            "QUIT" => {
-                self.answer("QUIT", "221 bye").await;
-                false
-            }
-            other => self.answer(other, "250 ok").await,
-        }
-    }
-
-    async fn take(&mut self) -> bool {
-        let mut message = Vec::new();
-        loop {
-            let Some(line) = self.raw_line().await else {
-                return false;
-            };
-            if line == b".\r\n" {
-                break;
-            }
-            message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-        }
-        let said = self.said(".");
-        if said.is_none() {
-            self.script
-                .lock()
-                .expect("no panic")
-                .arrived
-                .push((std::mem::take(&mut self.recipients), message));
-        }
-        self.give(said, "250 2.0.0 taken").await
-    }
-
-    async fn answer(&mut self, verb: &str, usual: &str) -> bool {
-        let said = self.said(verb);
-        self.give(said, usual).await
-    }
-
-    fn said(&self, verb: &str) -> Option<Say> {
-        let mut script = self.script.lock().expect("no panic");
-        match script.answers.get_mut(verb) {
-            Some(answers) if !answers.is_empty() => Some(answers.remove(0)),
-            Some(_) | None => script.always.get(verb).cloned(),
-        }
-    }
-
-    async fn give(&mut self, said: Option<Say>, usual: &str) -> bool {
-        let bytes = match said {
-            None => format!("{usual}\r\n").into_bytes(),
-            Some(Say::Bytes(bytes)) => bytes,
-            Some(Say::Late(after, bytes)) => {
-                tokio::time::sleep(after).await;
-                bytes
-            }
-            Some(Say::HangUp) => return false,
-            Some(Say::Nothing) => std::future::pending().await,
-        };
-        self.stream.write_all(&bytes).await.is_ok()
-    }
-
-    async fn line(&mut self) -> Option<String> {
-        let line = self.raw_line().await?;
-        Some(String::from_utf8_lossy(&line).trim_end().to_owned())
-    }
-
-    async fn raw_line(&mut self) -> Option<Vec<u8>> {
-        loop {
-            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
-                return Some(self.buffer.drain(..end + 2).collect());
-            }
-            let mut chunk = vec![0; 64 * 1024];
-            let read = self
-                .stream
-                .read(&mut chunk)
-                .await
-                .ok()
-                .filter(|read| *read > 0)?;
-            self.buffer.extend_from_slice(&chunk[..read]);
-        }
     }
 }

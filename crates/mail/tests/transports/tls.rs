@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use posthaste_domain::delivery::{Class, Stage};
 use posthaste_mail::{
     Envelope, OpenGate, Receipt, Scope, SendError, SmtpTransport, Transport,
-    smtp::{Credentials, TlsMode},
+    smtp::{AuthMechanism, Credentials, TlsMode},
 };
 use secrecy::SecretString;
 use tokio_rustls::TlsAcceptor;
@@ -45,6 +45,7 @@ async fn sent(server: &Server, tls: TlsMode, trusted: Option<&Path>) -> Result<R
     config.credentials = Some(Credentials {
         username: "user".to_owned(),
         password: SecretString::from("canary".to_owned()),
+        mechanism: AuthMechanism::Password,
     });
     let transport = SmtpTransport::new("relay", config).expect("a sound configuration");
     transport
@@ -164,6 +165,7 @@ async fn send(server: &Server, tls: TlsMode) -> SendError {
     config.credentials = Some(Credentials {
         username: "user".to_owned(),
         password: SecretString::from("canary".to_owned()),
+        mechanism: AuthMechanism::Password,
     });
     let transport = SmtpTransport::new("relay", config).expect("a sound configuration");
     let sent = transport
