@@ -52,7 +52,19 @@ impl RetryPolicy {
         let step = usize::try_from(tries.saturating_sub(1))
             .unwrap_or(usize::MAX)
             .min(self.ladder.len() - 1);
-        let wait = self.ladder[step].mul_f64(1.0 + JITTER_SHARE * jitter.clamp(0.0, 1.0));
+        Self::after(self.ladder[step], now, expires_at, jitter)
+    }
+
+    /// What follows where the wait is known: a server named it, or the way out needs it. Jitter and the end are as for a
+    /// step of the ladder.
+    #[must_use]
+    pub fn after(
+        wait: Duration,
+        now: Timestamp,
+        expires_at: Timestamp,
+        jitter: f64,
+    ) -> NextAttempt {
+        let wait = wait.mul_f64(1.0 + JITTER_SHARE * jitter.clamp(0.0, 1.0));
         let left = (expires_at - now).to_std().unwrap_or_default();
         let last = left.saturating_sub(LAST_ATTEMPT_MARGIN);
         if wait <= last {

@@ -13,7 +13,7 @@ use posthaste_domain::{
     delivery::{
         AttemptRun, BodyHash, Class, DeliveryEvent, DeliveryReport, DeliveryResult, Reply, Stage,
     },
-    retry_policy::NextAttempt,
+    retry_policy::{NextAttempt, RetryPolicy},
     stores::{OpenDelivery, OutgoingMessage, StoreError},
     stream::{StreamName, StreamPolicy, Streams},
 };
@@ -33,6 +33,11 @@ pub const UNCERTAIN_WAIT: Duration = Duration::from_secs(120);
 pub enum Next {
     /// Every delivery has ended.
     Done,
+    /// The way out failed, not the mail: run again after this wait, which spends no attempt.
+    WaitFor {
+        /// The wait.
+        after: Duration,
+    },
     /// Some are open: run again after this wait.
     RetryAfter {
         /// The wait.
@@ -218,8 +223,8 @@ impl Deliver {
             .iter()
             .zip(replies)
             .map(|(open, reply)| {
-                let retry = &run.policy.retry;
-                let step = retry.next(open.tries + 1, now, expires_at, (self.jitter)());
+                let step =
+                    next_attempt(open, &reply, run.policy, (now, expires_at), (self.jitter)());
                 result(open, reply, scope, step)
             })
             .collect();
@@ -228,6 +233,7 @@ impl Deliver {
             .filter_map(|result| Some((result.next_attempt?, result.reply.as_ref()?)));
         let next = match waits.min_by_key(|(after, _)| *after) {
             None => Next::Done,
+            Some((after, _)) if scope == Some(Scope::Transport) => Next::WaitFor { after },
             Some((after, reply)) => Next::RetryAfter {
                 after,
                 reason: reply.text.clone(),
@@ -259,6 +265,20 @@ struct Run<'a> {
     started_at: Timestamp,
     began: Instant,
     body_hash: Option<BodyHash>,
+}
+
+/// A wait that was named goes before the step of the ladder.
+fn next_attempt(
+    open: &OpenDelivery,
+    reply: &Reply,
+    policy: &StreamPolicy,
+    (now, expires_at): (Timestamp, Timestamp),
+    jitter: f64,
+) -> NextAttempt {
+    match reply.retry_after {
+        Some(wait) => RetryPolicy::after(wait, now, expires_at, jitter),
+        None => policy.retry.next(open.tries + 1, now, expires_at, jitter),
+    }
 }
 
 fn result(

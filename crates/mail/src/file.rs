@@ -83,14 +83,14 @@ impl Transport for FileTransport {
         message: &[u8],
         gate: &Gate,
     ) -> Result<Receipt, SendError> {
-        let failed = |scope, text: &str| SendError {
+        let failed = |scope, stage, text: &str| SendError {
             scope,
-            reply: Reply::new(Stage::Body, Class::Transient, text),
+            reply: Reply::new(stage, Class::Transient, text),
             remote: Some(self.folder.display().to_string()),
         };
         gate.open(hash_of(message))
             .await
-            .map_err(|shut| failed(Scope::Gate, &shut.to_string()))?;
+            .map_err(|shut| failed(Scope::Gate, Stage::Body, &shut.to_string()))?;
         let path = self.folder.join(format!("{}.eml", envelope.id));
         let work = Work {
             folder: self.folder.clone(),
@@ -101,7 +101,8 @@ impl Transport for FileTransport {
         // Off the runtime's threads. Once begun it runs to its end, whoever still waits: it leaves whole files or none.
         let written = tokio::task::spawn_blocking(move || work.run()).await;
         let written = written.unwrap_or_else(|_| Err(io::Error::other("the writing thread ended")));
-        written.map_err(|error| failed(Scope::Transport, &error.to_string()))?;
+        // A full disk says nothing about the mail.
+        written.map_err(|error| failed(Scope::Transport, Stage::Connect, &error.to_string()))?;
         let taken = Reply::new(Stage::Dot, Class::Accepted, "captured");
         Ok(Receipt {
             replies: vec![taken; envelope.recipients.len()],

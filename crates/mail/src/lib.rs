@@ -4,6 +4,7 @@
 //! Only this crate names lettre. A [`Transport`] reports the outcome for each recipient; its backends (SMTP, file,
 //! memory) pass one `contract`.
 
+pub mod breaker;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod deliver;
@@ -17,6 +18,7 @@ pub mod smtp;
 pub mod transport;
 
 pub use crate::{
+    breaker::{Breaker, BreakerConfig},
     deliver::{Deliver, DeliverError, Delivered, Jitter, Next},
     envelope::Envelope,
     file::FileTransport,

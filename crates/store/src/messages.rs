@@ -267,6 +267,7 @@ fn attempt(row: &attempts::Model) -> Result<StoredAttempt, StoreError> {
             .as_deref()
             .map(|code| read("attempts.enhanced", code))
             .transpose()?,
+        retry_after: None,
         text: row.text.clone(),
     };
     Ok(StoredAttempt {

@@ -143,6 +143,12 @@ async fn write_effects(
     Insert::of(attempts).run(unit).await
 }
 
+/// Whether the attempt counts as one.
+fn concerns_the_mail(result: &DeliveryResult) -> bool {
+    let reply = result.reply.as_ref();
+    reply.is_some_and(|reply| reply.stage.concerns_the_mail())
+}
+
 async fn update_deliveries(
     unit: &Unit<'_>,
     outcomes: &[(MessageId, &DeliveryResult, bool)],
@@ -156,7 +162,7 @@ async fn update_deliveries(
             result.delivery.as_uuid().into(),
             message.as_uuid().into(),
             result.state.word().into(),
-            i32::from(*tried && result.reply.is_some()).into(),
+            i32::from(*tried && concerns_the_mail(result)).into(),
             next.into(),
         ]);
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use posthaste_domain::stream::StreamName;
 use posthaste_mail::{
-    FileTransport, MemoryTransport, SmtpConfig, SmtpTransport, Transport,
+    Breaker, BreakerConfig, FileTransport, MemoryTransport, SmtpConfig, SmtpTransport, Transport,
     smtp::{AuthMechanism, ClientCertificate, Credentials, Protocol, Server, Timeouts, TlsMode},
 };
 
@@ -67,7 +67,13 @@ fn smtp(
         name: name.to_owned(),
         source: Box::new(source),
     };
-    Ok(Arc::new(opened.map_err(failed)?))
+    let opened = Arc::new(opened.map_err(failed)?);
+    let breaker = BreakerConfig {
+        failures: configured.breaker_failures,
+        wait: configured.breaker_wait,
+        max_wait: configured.breaker_max_wait,
+    };
+    Ok(Arc::new(Breaker::before(opened, breaker)))
 }
 
 fn smtp_config(configured: &Smtp, protocol: Protocol) -> SmtpConfig {

@@ -51,6 +51,7 @@ impl JobHandler<JobScopes> for SendEmailHandler {
                 tell(&open, &report);
                 let verdict = match next {
                     Next::Done => Verdict::Done,
+                    Next::WaitFor { after } => Verdict::Snooze { after },
                     Next::RetryAfter { after, reason } => Verdict::Retry {
                         after,
                         error: reason,

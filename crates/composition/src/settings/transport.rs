@@ -78,6 +78,9 @@ pub struct Smtp {
     pub hello_name: String,
     pub pipelining: bool,
     pub chunking: bool,
+    pub breaker_failures: u32,
+    pub breaker_wait: Duration,
+    pub breaker_max_wait: Duration,
     pub connections: usize,
     pub max_messages: u32,
     pub max_age: Duration,
@@ -184,6 +187,10 @@ impl Smtp {
             hello_name: table.text("hello_name"),
             pipelining: table.flag("pipelining"),
             chunking: table.flag("chunking"),
+            breaker_failures: table
+                .integer("breaker_failures", "an integer from 1", 1, |n| *n >= 1),
+            breaker_wait: table.positive_duration("breaker_wait"),
+            breaker_max_wait: table.positive_duration("breaker_max_wait"),
             connections: table.integer("connections", "an integer from 1 to 1000", 1, |n| {
                 (1..=1000).contains(n)
             }),

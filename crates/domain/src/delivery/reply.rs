@@ -1,6 +1,6 @@
 //! What a server answered, at which stage, and what that means for another attempt.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 /// Longest reply text that is kept, in characters.
 pub const MAX_REPLY_TEXT: usize = 512;
@@ -30,6 +30,18 @@ pub enum Stage {
     Body,
     /// The final dot and the reply to it.
     Dot,
+}
+
+impl Stage {
+    /// Whether the mail itself was begun. What ends before that, a name that is not found, a server that is away, a refused
+    /// log-in, is about the way: it says nothing about the mail and spends none of its attempts.
+    #[must_use]
+    pub fn concerns_the_mail(self) -> bool {
+        match self {
+            Self::Connect | Self::Tls | Self::Greeting | Self::Hello | Self::Auth => false,
+            Self::Render | Self::Mail | Self::Rcpt | Self::Data | Self::Body | Self::Dot => true,
+        }
+    }
 }
 
 /// What a reply means for the queue.
@@ -104,6 +116,8 @@ pub struct Reply {
     pub code: Option<u16>,
     /// The server's enhanced code, if it sent one.
     pub enhanced: Option<EnhancedCode>,
+    /// The wait that the server named, or that the way out is known to need. It is not stored.
+    pub retry_after: Option<Duration>,
     /// The server's text, or ours: one line of at most 512 characters without control characters.
     pub text: String,
 }
@@ -131,8 +145,16 @@ impl Reply {
             class,
             code: None,
             enhanced: None,
+            retry_after: None,
             text,
         }
+    }
+
+    /// The same with a wait before the next attempt.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
     }
 
     /// The same with the server's codes.

@@ -78,7 +78,7 @@ async fn run(act: Option<Act>, tries: u32, to: &[&str]) -> (Vec<DeliveryState>, 
     };
     let wait = match next {
         Next::Done => None,
-        Next::RetryAfter { after, .. } => Some(after),
+        Next::WaitFor { after } | Next::RetryAfter { after, .. } => Some(after),
     };
     (
         report.results.iter().map(|result| result.state).collect(),
@@ -129,6 +129,49 @@ async fn an_error_is_about_the_mail_only_where_it_says_so() {
         assert_eq!(states, [expected, expected], "{scope:?} {class:?}");
         assert_eq!(wait, (expected == Deferred).then_some(30 * SECOND));
     }
+}
+
+/// A way that is down spends none of the mail's attempts; a mail that is refused does.
+#[tokio::test]
+async fn only_what_is_about_the_mail_spends_an_attempt() {
+    for (scope, stage, expected) in [
+        (
+            Scope::Transport,
+            Stage::Connect,
+            Next::WaitFor { after: 30 * SECOND },
+        ),
+        (
+            Scope::Message,
+            Stage::Mail,
+            Next::RetryAfter {
+                after: 30 * SECOND,
+                reason: "no luck".to_owned(),
+            },
+        ),
+    ] {
+        let (clock, transport) = (clock(), Arc::new(MemoryTransport::new("memory")));
+        transport.next(failure(scope, stage, Class::Transient));
+        let message = message(clock.now(), &["ada@example.com"], plain());
+        let deliver = deliver(Library::default(), transport, clock);
+        let delivered = deliver.deliver(outgoing(message, 0), &OpenGate).await;
+        let Delivered::Ended { next, .. } = delivered.expect("it was tried") else {
+            panic!("the gate was not asked")
+        };
+        assert_eq!(next, expected);
+    }
+}
+
+/// A wait that the server names goes before the step of the ladder.
+#[tokio::test]
+async fn a_wait_that_is_named_is_kept() {
+    let reply = Reply::new(Stage::Rcpt, Class::Transient, "greylisted");
+    let named = Act::Fail(SendError {
+        scope: Scope::Message,
+        reply: reply.with_retry_after(300 * SECOND),
+        remote: None,
+    });
+    let (_, wait) = run(Some(named), 0, &["ada@example.com"]).await;
+    assert_eq!(wait, Some(300 * SECOND));
 }
 
 #[tokio::test]

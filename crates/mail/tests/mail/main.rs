@@ -1,5 +1,6 @@
 //! Rendering, the library of templates, and the delivery of a message.
 
+mod breaker;
 mod deliver;
 mod library;
 mod rendering;

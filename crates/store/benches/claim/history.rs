@@ -144,6 +144,7 @@ async fn finish_one(yard: &Yard) {
         class: Class::Accepted,
         code: Some(250),
         enhanced: None,
+        retry_after: None,
         text: "2.0.0 Ok: queued as 4B7A61F3C2".to_owned(),
     };
     let report = || DeliveryReport {

@@ -55,6 +55,51 @@ async fn settle(bench: &Bench, lease: Lease, verdict: Verdict, effects: Delivery
         .expect("the queue settles")[0]
 }
 
+/// A way out that is down is told with the delivery, and costs it none of its tries.
+#[tokio::test]
+async fn an_attempt_that_never_reached_the_mail_is_kept_and_not_counted() {
+    let bench = Bench::new().await;
+    let message = bench.message(&["ada@example.com"]);
+    bench
+        .store
+        .accept(message.clone(), None)
+        .await
+        .expect("it is accepted");
+    let boot = BootId::random();
+    bench.store.join(boot).await.expect("the node joins");
+    let job = bench.claim(boot, 1).await.remove(0);
+    let mut away = report(bench.clock.now(), &message, DeliveryState::Deferred);
+    away.results[0].reply = Some(Reply::new(
+        Stage::Connect,
+        Class::Transient,
+        "connection refused",
+    ));
+    let wait = Verdict::Snooze {
+        after: Duration::from_secs(30),
+    };
+    assert_eq!(
+        settle(&bench, job.lease, wait, away).await,
+        Settled::Applied
+    );
+    let stored = bench.store.deliveries(&owner(), message.id).await;
+    let delivery = stored
+        .expect("they are read")
+        .expect("they are there")
+        .remove(0);
+    assert_eq!(
+        (delivery.state, delivery.tries),
+        (DeliveryState::Deferred, 0)
+    );
+    assert_eq!(delivery.attempts[0].reply.text, "connection refused");
+    bench.advance(Duration::from_secs(31)).await;
+    bench.store.promote().await.expect("it is due");
+    let again = bench.claim(boot, 1).await.remove(0);
+    assert_eq!(
+        again.meta.attempt, 1,
+        "of the job's attempts none was spent"
+    );
+}
+
 #[tokio::test]
 async fn an_outcome_is_committed_with_the_end_of_its_job() {
     let bench = Bench::new().await;

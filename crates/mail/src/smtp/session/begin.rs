@@ -47,7 +47,7 @@ impl Session {
         match said.code {
             250 => Ok(Sender::Taken),
             // Asks for a log-in: nothing is wrong with the mail.
-            530 => Err(self.error(Scope::Transport, classify::reply(Stage::Mail, &said))),
+            530 => Err(self.error(Scope::Transport, classify::reply(Stage::Auth, &said))),
             _ if classify::is_about_the_connection(&said) || said.code < 400 => {
                 Err(self.out_of_step(Stage::Mail, &said))
             }

@@ -1,0 +1,213 @@
+//! The SMTP client beside Postfix's `smtp-source -d` (one process, connections kept), in turn, to the same `smtp-sink`:
+//! mails a second, as a ratio to the peer of the same round.
+//!
+//! `cargo bench -p posthaste-mail --bench smtp [MAILS]`, with Postfix's two tools on the machine (Debian: `postfix`).
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use posthaste_mail::{
+    Envelope, OpenGate, SmtpConfig, SmtpTransport, Transport,
+    smtp::{Protocol, Server, Timeouts, TlsMode},
+};
+use tokio::{net::TcpStream, task::JoinSet};
+
+const ROUNDS: usize = 5;
+const MAILS: u64 = 20_000;
+/// Bytes of a mail, as long as `smtp-source` is told to make its own.
+const SIZE: usize = 5000;
+/// Mails that are under way for each connection: one on the wire, others in line.
+const PER_CONNECTION: usize = 4;
+
+fn main() {
+    let mails = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(MAILS);
+    let Some(mut sink) = Sink::start() else {
+        print("skipped: smtp-sink and smtp-source are not here (Debian: postfix)");
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("two threads can be had");
+    print(&format!(
+        "{mails} mails of {SIZE} bytes a run, {ROUNDS} rounds, mails/s (median)\n{:>12} {:>12} {:>14} {:>10} {:>8}",
+        "connections", "smtp-source", "one at a time", "pipelined", "ratio"
+    ));
+    for connections in [1, 4, 16] {
+        let mut rates = [const { Vec::new() }; 3];
+        let mut ratios = Vec::new();
+        for _ in 0..ROUNDS {
+            let peer = source(sink.port, connections, mails);
+            let plain = runtime.block_on(ours(sink.port, connections, mails, false));
+            let piped = runtime.block_on(ours(sink.port, connections, mails, true));
+            for (rates, rate) in rates.iter_mut().zip([peer, plain, piped]) {
+                rates.push(rate);
+            }
+            ratios.push(piped / peer);
+        }
+        let [peer, plain, piped] = rates.map(median);
+        print(&format!(
+            "{connections:>12} {peer:>12.0} {plain:>14.0} {piped:>10.0} {:>8.2}",
+            median(ratios)
+        ));
+    }
+    sink.stop();
+}
+
+/// `smtp-sink` on a free port, with the extensions that it can be told to offer.
+struct Sink {
+    child: Child,
+    port: u16,
+}
+
+impl Sink {
+    fn start() -> Option<Self> {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
+        let port = taken.local_addr().ok()?.port();
+        drop(taken);
+        Command::new("smtp-source").arg("-h").output().ok()?;
+        let child = Command::new("smtp-sink")
+            .args(["-u", "nobody", &format!("127.0.0.1:{port}"), "1024"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if began.elapsed() > Duration::from_secs(10) {
+                return None;
+            }
+            std::thread::yield_now();
+        }
+        Some(Self { child, port })
+    }
+
+    fn stop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn source(port: u16, connections: usize, mails: u64) -> f64 {
+    let began = Instant::now();
+    let ended = Command::new("smtp-source")
+        .arg("-d")
+        .args(["-s", &connections.to_string(), "-m", &mails.to_string()])
+        .args(["-l", &SIZE.to_string()])
+        .args(["-f", "app@example.com", "-t", "ada@example.com"])
+        .arg(format!("127.0.0.1:{port}"))
+        .status()
+        .expect("smtp-source was here before");
+    assert!(ended.success(), "smtp-source ended with {ended}");
+    mails as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn ours(port: u16, connections: usize, mails: u64, together: bool) -> f64 {
+    let transport = Arc::new(transport(port, connections, together));
+    // The sink must be there, and a refused connection would be measured as a fast one.
+    drop(TcpStream::connect(("127.0.0.1", port)).await);
+    let message: Arc<[u8]> = message().into();
+    let left = Arc::new(AtomicU64::new(mails));
+    let mut senders = JoinSet::new();
+    let began = Instant::now();
+    for _ in 0..connections * PER_CONNECTION {
+        let (transport, message) = (Arc::clone(&transport), Arc::clone(&message));
+        let (left, envelope) = (Arc::clone(&left), envelope());
+        senders.spawn(async move {
+            while left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    left.checked_sub(1)
+                })
+                .is_ok()
+            {
+                let sent = transport.send(&envelope, &message, &OpenGate).await;
+                assert_eq!(
+                    sent.expect("the sink takes it").replies[0].code,
+                    Some(250),
+                    "the sink takes everything"
+                );
+            }
+        });
+    }
+    senders.join_all().await;
+    mails as f64 / began.elapsed().as_secs_f64()
+}
+
+fn transport(port: u16, connections: usize, together: bool) -> SmtpTransport {
+    let limit = Duration::from_secs(60);
+    let config = SmtpConfig {
+        server: Server::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port,
+        },
+        protocol: Protocol::Smtp,
+        source: None,
+        tls: TlsMode::None,
+        credentials: None,
+        ca_file: None,
+        certificate: None,
+        hello_name: "localhost".to_owned(),
+        pipelining: together,
+        chunking: together,
+        connections,
+        max_messages: u32::MAX,
+        max_age: Duration::from_secs(3600),
+        max_idle: Duration::from_secs(30),
+        timeouts: Timeouts {
+            connect: limit,
+            tls: limit,
+            greeting: limit,
+            command: limit,
+            envelope: limit,
+            body: limit,
+            dot: limit,
+        },
+    };
+    SmtpTransport::new("sink", config).expect("sound settings")
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        id: "0199a5f0-0000-7000-8000-000000000001"
+            .parse()
+            .expect("an id"),
+        sender: "app@example.com".parse().expect("an address"),
+        recipients: vec!["ada@example.com".parse().expect("an address")],
+        stream: "bench".parse().expect("a name"),
+    }
+}
+
+fn message() -> Vec<u8> {
+    let mut message = b"Subject: bench\r\n\r\n".to_vec();
+    while message.len() < SIZE {
+        message.extend_from_slice("0123456789".repeat(7).as_bytes());
+        message.extend_from_slice(b"\r\n");
+    }
+    message
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+#[expect(clippy::print_stdout, reason = "a bench reports to its terminal")]
+fn print(line: &str) {
+    println!("{line}");
+}
