@@ -22,6 +22,7 @@ mod m0008_controls;
 mod m0010_stored_answers;
 mod m0011_upkeep;
 mod m0012_weeks;
+mod m0013_doubt;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_stored_answers::Migration),
             Box::new(m0011_upkeep::Migration),
             Box::new(m0012_weeks::Migration),
+            Box::new(m0013_doubt::Migration),
         ]
     }
 }

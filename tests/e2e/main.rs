@@ -14,6 +14,7 @@ mod refusals;
 mod sessions;
 mod stopping;
 mod submitting;
+mod uncertain;
 
 #[expect(dead_code, reason = "the fault tests use the rest")]
 #[path = "../support/mod.rs"]

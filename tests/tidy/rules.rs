@@ -40,6 +40,10 @@ const EXPOSES: &[(&str, &str)] = &[
         "crates/store/src/convert/message.rs",
         "into the rows of a message",
     ),
+    (
+        "crates/store/src/doubt.rs",
+        "to find the rows of recipients",
+    ),
     ("crates/store/src/users.rs", "into the row of an account"),
 ];
 

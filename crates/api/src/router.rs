@@ -13,8 +13,8 @@ use crate::{
     error::{ApiError, ErrorKind},
     middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
     routes::{
-        cancel, confirm, dead, deliveries, health, messages, password, queue, root, sessions,
-        submit, users,
+        cancel, confirm, dead, decide, deliveries, health, messages, password, queue, root,
+        sessions, submit, users,
     },
     state::AppState,
 };
@@ -52,6 +52,8 @@ fn routes() -> Router<AppState> {
         .route("/emails/{id}", get(messages::show))
         .route("/emails/{id}/deliveries", get(deliveries::list))
         .route("/emails/{id}/cancel", post(cancel::cancel))
+        .route("/emails/{id}/resolve", post(decide::resolve))
+        .route("/emails/{id}/retry", post(decide::retry))
         .route("/queue", get(queue::streams))
         .route("/queue/streams/{name}/pause", post(queue::pause))
         .route("/queue/streams/{name}/resume", post(queue::resume))

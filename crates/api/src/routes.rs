@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod confirm;
 pub mod dead;
+pub mod decide;
 pub mod deliveries;
 pub mod form;
 pub mod health;

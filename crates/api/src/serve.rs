@@ -82,6 +82,7 @@ pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
     Parts {
         desk: Arc::clone(&composed.desk),
         messages: Arc::clone(&composed.messages),
+        decisions: Arc::clone(&composed.decisions),
         operator: Arc::clone(&composed.operator),
         streams: settings
             .streams

@@ -5,7 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use posthaste_composition::readiness::Readiness;
 use posthaste_domain::{
-    account::Accounts, desk::MailDesk, key::KeyRing, stores::MessageStore, stream::StreamName,
+    account::Accounts,
+    desk::MailDesk,
+    key::KeyRing,
+    stores::{Decisions, MessageStore},
+    stream::StreamName,
 };
 use posthaste_queue::Operate;
 
@@ -38,6 +42,8 @@ pub struct Parts {
     pub desk: Arc<MailDesk>,
     /// Where messages are read.
     pub messages: Arc<dyn MessageStore>,
+    /// What people decide about mail that has ended.
+    pub decisions: Arc<dyn Decisions>,
     /// What operators do with the queue.
     pub operator: Arc<dyn Operate>,
     /// The configured streams.

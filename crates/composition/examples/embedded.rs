@@ -123,11 +123,13 @@ mod tests {
                     scope: Scope::Message,
                     reply: reply(Class::Permanent),
                     remote: None,
+                    trail: None,
                 });
             }
             Ok(Receipt {
                 replies: vec![reply(Class::Accepted)],
                 remote: None,
+                trail: None,
             })
         });
         let (answers, stopped) =

@@ -4,6 +4,7 @@ mod accounts;
 mod memory;
 mod services;
 mod transports;
+mod worker;
 
 use std::{
     fmt, fs, io,
@@ -17,7 +18,7 @@ use posthaste_domain::{
     clock::{Clock, SystemClock},
     desk::MailDesk,
     key::{ApiKey, KeyRing},
-    stores::{Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions},
+    stores::{Decisions, Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions},
     stream::{StreamPolicy, Streams},
 };
 use posthaste_host::{Host, HostBuilder, HostedService, ServiceOptions};
@@ -27,9 +28,7 @@ use posthaste_mail::{
     render::{LoadError, Source, SourceError},
 };
 use posthaste_migrations::Migrator;
-use posthaste_queue::{
-    Backoff, LaneConfig, Operate, Queue, Registry, Worker, WorkerConfig, WorkerError,
-};
+use posthaste_queue::{Operate, Queue, Registry, Worker, WorkerError};
 use posthaste_scheduler::{First, InvalidInterval, Schedule, Scheduler};
 use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
 use secrecy::ExposeSecret;
@@ -106,6 +105,8 @@ pub struct Composed {
     pub desk: Arc<MailDesk>,
     /// Stored messages.
     pub messages: Arc<dyn MessageStore>,
+    /// What people decide about mail that has ended.
+    pub decisions: Arc<dyn Decisions>,
     /// What operators do with the queue.
     pub operator: Arc<dyn Operate>,
     /// Enqueues inside transactions of an embedding application.
@@ -188,6 +189,7 @@ pub(crate) async fn compose_with_store(
                 StreamPolicy {
                     expiry: stream.expiry,
                     retry: stream.retry.clone(),
+                    on_uncertain: stream.on_uncertain,
                 },
             )
         })
@@ -225,13 +227,17 @@ pub(crate) async fn compose_with_store(
             store.controls(),
             settings.queue.job_deadline,
         );
-        let scopes = JobScopes::new(Services::new(Arc::clone(&messages), deliver));
+        let scopes = JobScopes::new(Services::new(
+            Arc::clone(&messages),
+            deliver,
+            worker::holding(settings, &store),
+        ));
         let registry = Registry::new().with(SendEmailHandler);
         let worker = Worker::new(
             Arc::clone(&store),
             scopes,
             registry,
-            worker_config(settings),
+            worker::config(settings),
         )?;
         store.hand_over_to(worker.handover());
         services.push(Box::new(WorkerService { worker, senders }));
@@ -240,6 +246,7 @@ pub(crate) async fn compose_with_store(
     let composed = Composed {
         desk,
         messages,
+        decisions: Arc::<Store>::clone(&store),
         operator: Arc::<Store>::clone(&store),
         outbox,
         accounts,
@@ -352,27 +359,6 @@ fn scheduler(
     let clean_up = CleanUp::new(housekeeping, Arc::clone(clock), settings.clean_up.clone());
     let schedule = Schedule::every(settings.clean_up.every, First::AtStart)?;
     Ok(Scheduler::new(Arc::clone(clock)).with(schedule, clean_up))
-}
-
-fn worker_config(settings: &Settings) -> WorkerConfig {
-    let lane = |stream: &crate::settings::Stream| LaneConfig {
-        lane: stream
-            .name
-            .as_str()
-            .parse()
-            .expect("a stream's name names a lane"),
-        priority: stream.priority,
-        permits: stream.permits,
-        shared: stream.shared,
-    };
-    WorkerConfig {
-        lanes: settings.streams.iter().map(lane).collect(),
-        poll: settings.queue.poll,
-        recent_claim: settings.queue.recent_claim,
-        deadline: settings.queue.job_deadline,
-        channel_capacity: settings.queue.channel_capacity,
-        backoff: Backoff::default(),
-    }
 }
 
 fn keys(settings: &Settings) -> KeyRing {

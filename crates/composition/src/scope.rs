@@ -73,12 +73,14 @@
 //! }
 //! ```
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
-use posthaste_domain::{delivery::BodyHash, stores::MessageStore};
-use posthaste_mail::{DataGate, Deliver, Gate, GateShut};
+use posthaste_domain::stores::MessageStore;
+use posthaste_mail::{DataGate, Deliver, Gate, GateShut, Passing};
 use posthaste_queue::{Hold, JobMeta};
 
-use crate::scopes::Services;
+use crate::scopes::{Record, Services};
 
 /// Owns the services of one attempt.
 #[derive(Debug)]
@@ -90,10 +92,15 @@ pub struct JobRoot {
 
 impl JobRoot {
     pub(crate) fn new(job: JobMeta, services: Services, hold: Hold) -> Self {
+        let record = services.record_of(&job);
         Self {
             job,
             services,
-            gate: LeaseGate { hold },
+            gate: LeaseGate {
+                hold,
+                record,
+                recorded: AtomicBool::new(false),
+            },
         }
     }
 
@@ -134,19 +141,38 @@ impl<'job> JobScope<'job> {
     pub fn gate(self) -> &'job Gate {
         &self.root.gate
     }
+
+    /// Whether the gate has noted that a mail may be out.
+    #[must_use]
+    pub fn is_in_doubt(self) -> bool {
+        self.root.gate.recorded.load(Ordering::Acquire)
+    }
 }
 
 /// Shut as soon as the attempt must end: its deadline passed, or the node stops at once. On streams that send again after
-/// an unknown outcome nothing is recorded: asking costs one atomic load.
+/// an unknown outcome nothing is recorded: asking costs one atomic load. On those that hold such a mail, what is about to
+/// be sent is committed first.
 #[derive(Debug)]
 struct LeaseGate {
     hold: Hold,
+    record: Option<Record>,
+    recorded: AtomicBool,
 }
 
 #[async_trait]
 impl DataGate for LeaseGate {
-    async fn open(&self, _hash: BodyHash) -> Result<(), GateShut> {
-        if self.hold.is_good() {
+    async fn open(&self, passing: Passing<'_>) -> Result<(), GateShut> {
+        if !self.hold.is_good() {
+            return Err(GateShut);
+        }
+        let Some(record) = &self.record else {
+            return Ok(());
+        };
+        // Whatever the answer, it may have been written.
+        self.recorded.store(true, Ordering::Release);
+        let noted = record.note(self.hold.mark(), passing).await;
+        // The commit took its time.
+        if noted && self.hold.is_good() {
             Ok(())
         } else {
             Err(GateShut)

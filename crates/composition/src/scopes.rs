@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use posthaste_domain::stores::MessageStore;
-use posthaste_mail::Deliver;
-use posthaste_queue::{End, Hold, JobMeta, ScopeError, ScopeFactory};
-use tracing::debug;
+use posthaste_domain::{id::MessageId, stores::MessageStore};
+use posthaste_mail::{Deliver, Passing};
+use posthaste_queue::{BootId, End, Fence, Hold, JobMeta, Lane, ScopeError, ScopeFactory};
+use posthaste_store::Store;
+use tracing::{debug, warn};
 
 use crate::scope::{JobRoot, JobScope};
 
@@ -16,13 +17,68 @@ use crate::scope::{JobRoot, JobScope};
 pub struct Services {
     messages: Arc<dyn MessageStore>,
     deliver: Arc<Deliver>,
+    holding: Holding,
+}
+
+/// The streams whose mail is never sent twice, and where it is noted what is about to be sent.
+#[derive(Debug, Clone)]
+pub struct Holding {
+    store: Arc<Store>,
+    lanes: Arc<[Lane]>,
+}
+
+impl Holding {
+    /// Of these lanes.
+    #[must_use]
+    pub fn new(store: Arc<Store>, lanes: impl IntoIterator<Item = Lane>) -> Self {
+        Self {
+            store,
+            lanes: lanes.into_iter().collect(),
+        }
+    }
+}
+
+/// Where the gate of one job notes what is about to be sent.
+#[derive(Debug)]
+pub(crate) struct Record {
+    store: Arc<Store>,
+    message: MessageId,
+}
+
+impl Record {
+    /// Whether it is noted, under the lease that is still the newest.
+    pub(crate) async fn note(&self, lease: (BootId, Fence), passing: Passing<'_>) -> bool {
+        let Passing { hash, recipients } = passing;
+        let noted = self
+            .store
+            .put_in_doubt(lease, self.message, recipients, hash)
+            .await;
+        noted.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            warn!(message.id = %self.message, error, "not sent, for it could not be noted first");
+            false
+        })
+    }
 }
 
 impl Services {
     /// These services.
     #[must_use]
-    pub fn new(messages: Arc<dyn MessageStore>, deliver: Arc<Deliver>) -> Self {
-        Self { messages, deliver }
+    pub fn new(messages: Arc<dyn MessageStore>, deliver: Arc<Deliver>, holding: Holding) -> Self {
+        Self {
+            messages,
+            deliver,
+            holding,
+        }
+    }
+
+    /// What a job must note before a mail of its is sent: the job that sends a message has its id.
+    pub(crate) fn record_of(&self, job: &JobMeta) -> Option<Record> {
+        let Holding { store, lanes } = &self.holding;
+        lanes.contains(&job.lane).then(|| Record {
+            store: Arc::clone(store),
+            message: MessageId::from_uuid(job.id.as_uuid()),
+        })
     }
 
     pub(crate) fn messages(&self) -> &dyn MessageStore {

@@ -4,6 +4,6 @@ mod attempt;
 mod reply;
 mod state;
 
-pub use attempt::{AttemptRun, BodyHash, DeliveryReport, DeliveryResult};
+pub use attempt::{AttemptRun, BodyHash, DeliveryReport, DeliveryResult, Doubt};
 pub use reply::{Class, EnhancedCode, MAX_REPLY_TEXT, Reply, Stage};
 pub use state::{DeliveryEvent, DeliveryState, IllegalTransition, MessageStatus};

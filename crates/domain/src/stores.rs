@@ -5,6 +5,7 @@
 //! it when it returns an error other than [`StoreError::OutcomeUnknown`].
 
 mod accounts;
+mod decisions;
 mod messages;
 mod sessions;
 mod upkeep;
@@ -12,6 +13,7 @@ mod upkeep;
 #[cfg(feature = "testing")]
 pub use self::{
     accounts::MockUserStore,
+    decisions::MockDecisions,
     messages::MockMessageStore,
     sessions::MockSessionStore,
     upkeep::{MockHousekeeping, MockStoreHealth, MockTemplateVersions},
@@ -21,6 +23,7 @@ pub use self::{
         Credentials, LinkRequest, MailAllowance, NewToken, PasswordChange, PasswordReset,
         Registration, Requested, UserStore,
     },
+    decisions::{Decided, Decisions, Resolution},
     messages::{
         Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoredAttempt, StoredDelivery,
         StoredMessage,

@@ -42,6 +42,17 @@ impl fmt::Display for StreamName {
     }
 }
 
+/// What becomes of a mail whose reply was lost after its end was sent: the server may have taken it, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnUncertain {
+    /// The same bytes go again later: at least one copy arrives, perhaps two.
+    #[default]
+    Resend,
+    /// It is not sent again until a person says so: at most one copy arrives. What is about to be sent is committed first,
+    /// so that this holds for a process that dies too.
+    Hold,
+}
+
 /// What a stream promises about each of its mails.
 #[derive(Debug, Clone)]
 pub struct StreamPolicy {
@@ -49,6 +60,8 @@ pub struct StreamPolicy {
     pub expiry: Duration,
     /// The waits between attempts.
     pub retry: RetryPolicy,
+    /// What becomes of a mail that was perhaps sent.
+    pub on_uncertain: OnUncertain,
 }
 
 /// All configured streams by name.

@@ -190,6 +190,7 @@ fn envelope() -> Envelope {
         sender: "app@example.com".parse().expect("an address"),
         recipients: vec!["ada@example.com".parse().expect("an address")],
         stream: "bench".parse().expect("a name"),
+        stay_with: None,
     }
 }
 

@@ -92,6 +92,7 @@ impl Breaker {
             scope: Scope::Transport,
             reply: Reply::new(Stage::Connect, Class::Transient, &text).with_retry_after(wait),
             remote: None,
+            trail: None,
         })
     }
 

@@ -15,7 +15,7 @@ use posthaste_domain::{
 
 use crate::{
     envelope::Envelope,
-    transport::{DataGate, GateShut, OpenGate, Scope, Transport, hash_of},
+    transport::{DataGate, GateShut, OpenGate, Passing, Scope, Transport, hash_of},
 };
 
 /// What stands behind a transport under test.
@@ -53,6 +53,7 @@ fn envelope(recipients: &[&str]) -> Envelope {
             .map(|recipient| address(recipient))
             .collect(),
         stream: "transactional".parse().expect("a valid name"),
+        stay_with: None,
     }
 }
 
@@ -65,12 +66,14 @@ fn mail(subject: &str, body: &str) -> Vec<u8> {
 struct CountingGate {
     asked: AtomicU32,
     expected: BodyHash,
+    recipients: Vec<String>,
     open: bool,
 }
 
 impl CountingGate {
-    fn of(message: &[u8], open: bool) -> Self {
+    fn of(message: &[u8], recipients: &[&str], open: bool) -> Self {
         Self {
+            recipients: recipients.iter().map(|&to| to.to_owned()).collect(),
             asked: AtomicU32::new(0),
             expected: hash_of(message),
             open,
@@ -80,8 +83,19 @@ impl CountingGate {
 
 #[async_trait]
 impl DataGate for CountingGate {
-    async fn open(&self, hash: BodyHash) -> Result<(), GateShut> {
-        assert_eq!(hash, self.expected, "the gate is told what will be sent");
+    async fn open(&self, passing: Passing<'_>) -> Result<(), GateShut> {
+        let recipients = passing
+            .recipients
+            .iter()
+            .map(|recipient| recipient.expose());
+        assert_eq!(
+            (passing.hash, recipients.collect::<Vec<_>>()),
+            (
+                self.expected,
+                self.recipients.iter().map(String::as_str).collect()
+            ),
+            "the gate is told what will be sent, and to whom"
+        );
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.open { Ok(()) } else { Err(GateShut) }
     }
@@ -142,7 +156,7 @@ async fn a_large_mail_arrives_whole(peer: &dyn Peer) {
 
 async fn the_gate_is_asked_once_and_before_anything_can_arrive(peer: &dyn Peer) {
     let message = mail("gate", "x");
-    let gate = CountingGate::of(&message, true);
+    let gate = CountingGate::of(&message, &["a@example.com", "b@example.com"], true);
     peer.transport()
         .send(
             &envelope(&["a@example.com", "b@example.com"]),
@@ -156,7 +170,7 @@ async fn the_gate_is_asked_once_and_before_anything_can_arrive(peer: &dyn Peer) 
 
 async fn a_shut_gate_lets_nothing_out(peer: &dyn Peer) {
     let message = mail("shut", "x");
-    let gate = CountingGate::of(&message, false);
+    let gate = CountingGate::of(&message, &["ada@example.com"], false);
     let refused = peer
         .transport()
         .send(&envelope(&["ada@example.com"]), &message, &gate)

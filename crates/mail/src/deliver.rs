@@ -1,6 +1,8 @@
 //! The delivery of one message: look at its expiry, render, write the bytes, send, and say what that did to each of its
 //! deliveries. What is stored, and when the job runs again, is the caller's business.
 
+mod outcome;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -10,19 +12,17 @@ use std::{
 
 use posthaste_domain::{
     clock::{Clock, Steady, Timestamp},
-    delivery::{
-        AttemptRun, BodyHash, Class, DeliveryEvent, DeliveryReport, DeliveryResult, Reply, Stage,
-    },
-    retry_policy::{NextAttempt, RetryPolicy},
+    delivery::{Class, DeliveryReport, Reply, Stage},
     stores::{OpenDelivery, OutgoingMessage, StoreError},
-    stream::{StreamName, StreamPolicy, Streams},
+    stream::{OnUncertain, StreamName, Streams},
 };
 
+use self::outcome::Run;
 use crate::{
     envelope::Envelope,
     mime,
     render::{RenderError, Renderer},
-    transport::{Gate, Receipt, Scope, SendError, Transport, hash_of},
+    transport::{Gate, Scope, SendError, Transport, hash_of},
 };
 
 /// An unknown outcome is tried again no sooner: a slow server gets time to be done with the first copy.
@@ -132,7 +132,7 @@ impl Deliver {
         let transport = self.transports.get(&message.stream).ok_or_else(unknown)?;
         let started_at = self.clock.now();
         if open.is_empty() || self.expiry(expires_at) <= started_at {
-            let results = open.iter().map(expired).collect();
+            let results = open.iter().map(outcome::expired).collect();
             let report = DeliveryReport {
                 message: message.id,
                 run: None,
@@ -144,38 +144,44 @@ impl Deliver {
             });
         }
         let began = Instant::now();
-        let (sent, body_hash) = match self.bytes(&message).await? {
-            Ok(bytes) => {
-                let envelope = Envelope::of(
-                    &message,
-                    open.iter().map(|open| open.recipient.clone()).collect(),
-                );
-                (
-                    transport.send(&envelope, &bytes, gate).await,
-                    Some(hash_of(&bytes)),
-                )
-            }
-            Err(reply) => (
-                Err(SendError {
-                    scope: Scope::Message,
-                    reply,
-                    remote: None,
-                }),
-                None,
-            ),
+        let bytes = self.bytes(&message).await?;
+        let body_hash = bytes.as_deref().ok().map(hash_of);
+        // Never a second copy where the stream forbids it, and never other bytes under the same Message-ID.
+        let is_held = |open: &OpenDelivery| {
+            let doubt = open.doubt.as_ref();
+            doubt.is_some_and(|doubt| {
+                policy.on_uncertain == OnUncertain::Hold || Some(doubt.body_hash) != body_hash
+            })
         };
-        if matches!(&sent, Err(error) if error.scope == Scope::Gate) {
+        let (held, free): (Vec<_>, Vec<_>) = open.into_iter().partition(is_held);
+        let sent = match bytes {
+            _ if free.is_empty() => None,
+            Ok(bytes) => {
+                let envelope = Envelope::of(&message, &free);
+                Some(transport.send(&envelope, &bytes, gate).await)
+            }
+            Err(reply) => Some(Err(SendError {
+                scope: Scope::Message,
+                reply,
+                remote: None,
+                trail: None,
+            })),
+        };
+        if matches!(&sent, Some(Err(error)) if error.scope == Scope::Gate) {
             return Ok(Delivered::NotSent);
         }
         let run = Run {
             policy,
-            expires_at,
+            expires_at: self.expiry(expires_at),
+            ended_at: self.clock.now(),
+            jitter: &*self.jitter,
             transport: transport.name(),
             started_at,
-            began,
+            duration: began.elapsed(),
             body_hash,
         };
-        Ok(self.conclude(message.id, &open, sent, &run))
+        let (report, next) = run.conclude(message.id, &held, &free, sent);
+        Ok(Delivered::Ended { report, next })
     }
 
     /// A clock that has just been set ends no mail (I22).
@@ -201,132 +207,6 @@ impl Deliver {
             Err(RenderError::Store(error)) => return Err(DeliverError::Store(error)),
             Err(error) => permanent(&error),
         })
-    }
-
-    fn conclude(
-        &self,
-        message: posthaste_domain::id::MessageId,
-        open: &[OpenDelivery],
-        sent: Result<Receipt, SendError>,
-        run: &Run<'_>,
-    ) -> Delivered {
-        let (replies, remote, scope) = match sent {
-            Ok(Receipt { replies, remote }) => (replies, remote, None),
-            Err(SendError {
-                scope,
-                reply,
-                remote,
-            }) => (vec![reply; open.len()], remote, Some(scope)),
-        };
-        let (now, expires_at) = (self.clock.now(), self.expiry(run.expires_at));
-        let results: Vec<_> = open
-            .iter()
-            .zip(replies)
-            .map(|(open, reply)| {
-                let step =
-                    next_attempt(open, &reply, run.policy, (now, expires_at), (self.jitter)());
-                result(open, reply, scope, step)
-            })
-            .collect();
-        let waits = results
-            .iter()
-            .filter_map(|result| Some((result.next_attempt?, result.reply.as_ref()?)));
-        let next = match waits.min_by_key(|(after, _)| *after) {
-            None => Next::Done,
-            Some((after, _)) if scope == Some(Scope::Transport) => Next::WaitFor { after },
-            Some((after, reply)) => Next::RetryAfter {
-                after,
-                reason: reply.text.clone(),
-            },
-        };
-        let run = AttemptRun {
-            started_at: run.started_at,
-            duration: run.began.elapsed(),
-            transport: run.transport.to_owned(),
-            remote,
-            body_hash: run.body_hash,
-        };
-        Delivered::Ended {
-            report: DeliveryReport {
-                message,
-                run: Some(run),
-                results,
-            },
-            next,
-        }
-    }
-}
-
-/// What is known of a run before its outcome.
-struct Run<'a> {
-    policy: &'a StreamPolicy,
-    expires_at: Timestamp,
-    transport: &'a str,
-    started_at: Timestamp,
-    began: Instant,
-    body_hash: Option<BodyHash>,
-}
-
-/// A wait that was named goes before the step of the ladder.
-fn next_attempt(
-    open: &OpenDelivery,
-    reply: &Reply,
-    policy: &StreamPolicy,
-    (now, expires_at): (Timestamp, Timestamp),
-    jitter: f64,
-) -> NextAttempt {
-    match reply.retry_after {
-        Some(wait) => RetryPolicy::after(wait, now, expires_at, jitter),
-        None => policy.retry.next(open.tries + 1, now, expires_at, jitter),
-    }
-}
-
-fn result(
-    open: &OpenDelivery,
-    reply: Reply,
-    scope: Option<Scope>,
-    step: NextAttempt,
-) -> DeliveryResult {
-    // The way out never condemns a mail: a refused log-in or a bad certificate is for the operator to mend.
-    let event = match reply.class {
-        Class::Accepted => DeliveryEvent::Accepted,
-        Class::Permanent if scope != Some(Scope::Transport) => DeliveryEvent::Refused,
-        Class::Permanent | Class::Transient | Class::Throttled | Class::Uncertain => match step {
-            NextAttempt::After(_) => DeliveryEvent::Deferred,
-            NextAttempt::Expired => DeliveryEvent::Expired,
-        },
-    };
-    let wait = match step {
-        NextAttempt::After(after) if event == DeliveryEvent::Deferred => Some(after),
-        NextAttempt::After(_) | NextAttempt::Expired => None,
-    };
-    let wait = if reply.class == Class::Uncertain {
-        wait.map(|wait| wait.max(UNCERTAIN_WAIT))
-    } else {
-        wait
-    };
-    let state = open
-        .state
-        .apply(event)
-        .expect("an open delivery takes every event");
-    DeliveryResult {
-        delivery: open.id,
-        state,
-        reply: Some(reply),
-        next_attempt: wait,
-    }
-}
-
-fn expired(open: &OpenDelivery) -> DeliveryResult {
-    let state = open
-        .state
-        .apply(DeliveryEvent::Expired)
-        .expect("an open delivery takes every event");
-    DeliveryResult {
-        delivery: open.id,
-        state,
-        reply: None,
-        next_attempt: None,
     }
 }
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     envelope::Envelope,
-    transport::{Gate, Receipt, Scope, SendError, Transport, hash_of},
+    transport::{Gate, Passing, Receipt, Scope, SendError, Transport, hash_of},
 };
 
 /// Captures mail in a folder.
@@ -87,8 +87,14 @@ impl Transport for FileTransport {
             scope,
             reply: Reply::new(stage, Class::Transient, text),
             remote: Some(self.folder.display().to_string()),
+            trail: None,
         };
-        gate.open(hash_of(message))
+        let recipients: Vec<_> = envelope.recipients.iter().collect();
+        let passing = Passing {
+            hash: hash_of(message),
+            recipients: &recipients,
+        };
+        gate.open(passing)
             .await
             .map_err(|shut| failed(Scope::Gate, Stage::Body, &shut.to_string()))?;
         let path = self.folder.join(format!("{}.eml", envelope.id));
@@ -107,6 +113,7 @@ impl Transport for FileTransport {
         Ok(Receipt {
             replies: vec![taken; envelope.recipients.len()],
             remote: Some(path.display().to_string()),
+            trail: None,
         })
     }
 }

@@ -66,7 +66,10 @@ impl Letter {
         };
         Ok(Self {
             bytes: mime::write(&message, &rendered)?,
-            envelope: Envelope::of(&message, vec![recipient]),
+            envelope: Envelope {
+                recipients: vec![recipient],
+                ..Envelope::of(&message, &[])
+            },
         })
     }
 }

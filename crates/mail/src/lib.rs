@@ -26,5 +26,7 @@ pub use crate::{
     memory::MemoryTransport,
     render::{Library, Rendered, Renderer},
     smtp::{SmtpConfig, SmtpTransport},
-    transport::{DataGate, Gate, GateShut, OpenGate, Receipt, Scope, SendError, Transport},
+    transport::{
+        DataGate, Gate, GateShut, OpenGate, Passing, Receipt, Scope, SendError, Trail, Transport,
+    },
 };

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     envelope::Envelope,
-    transport::{Gate, Receipt, Scope, SendError, Transport, hash_of},
+    transport::{Gate, Passing, Receipt, Scope, SendError, Transport, hash_of},
 };
 
 /// A mail that was taken.
@@ -157,13 +157,16 @@ impl Transport for MemoryTransport {
             .filter(|(_, reply)| reply.class == Class::Accepted);
         let accepted: Vec<_> = accepted.map(|(recipient, _)| recipient.clone()).collect();
         if !accepted.is_empty() {
-            gate.open(hash_of(message))
-                .await
-                .map_err(|shut| SendError {
-                    scope: Scope::Gate,
-                    reply: Reply::new(Stage::Body, Class::Transient, &shut.to_string()),
-                    remote: None,
-                })?;
+            let passing = Passing {
+                hash: hash_of(message),
+                recipients: &accepted.iter().collect::<Vec<_>>(),
+            };
+            gate.open(passing).await.map_err(|shut| SendError {
+                scope: Scope::Gate,
+                reply: Reply::new(Stage::Body, Class::Transient, &shut.to_string()),
+                remote: None,
+                trail: None,
+            })?;
             let envelope = Envelope {
                 recipients: accepted,
                 ..envelope.clone()
@@ -177,6 +180,7 @@ impl Transport for MemoryTransport {
         Ok(Receipt {
             replies,
             remote: Some("memory".to_owned()),
+            trail: None,
         })
     }
 }

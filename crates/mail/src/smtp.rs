@@ -239,6 +239,7 @@ impl Transport for SmtpTransport {
                 scope: Scope::Message,
                 reply: Reply::new(Stage::Render, Class::Permanent, text),
                 remote: None,
+                trail: None,
             });
         }
         let mut receipt = self.transact(envelope, message, gate).await?;

@@ -7,7 +7,10 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use posthaste_domain::delivery::{BodyHash, Class, Reply};
+use posthaste_domain::{
+    address::EmailAddress,
+    delivery::{BodyHash, Class, Reply},
+};
 use sha2::{Digest, Sha256};
 
 use crate::envelope::Envelope;
@@ -19,6 +22,15 @@ pub struct Receipt {
     pub replies: Vec<Reply>,
     /// The server or file that was reached.
     pub remote: Option<String>,
+    /// What else is known of the way.
+    pub trail: Option<Box<Trail>>,
+}
+
+/// What decorators add to how a send ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// The transport that was chosen among several.
+    pub transport: Option<String>,
 }
 
 /// What an error is about.
@@ -44,6 +56,8 @@ pub struct SendError {
     pub reply: Reply,
     /// The server or file, if one was reached.
     pub remote: Option<String>,
+    /// What else is known of the way.
+    pub trail: Option<Box<Trail>>,
 }
 
 impl SendError {
@@ -62,11 +76,20 @@ impl SendError {
 #[error("this node may not complete the mail any more")]
 pub struct GateShut;
 
-/// Asked once, right before the write that completes a mail.
+/// Asked right before the write that completes a mail: once for each transaction, with those who get it by that write.
 #[async_trait]
 pub trait DataGate: Send + Sync {
-    /// Lets the mail with this hash out, or not.
-    async fn open(&self, hash: BodyHash) -> Result<(), GateShut>;
+    /// Lets the mail with this hash out to these recipients, or not.
+    async fn open(&self, passing: Passing<'_>) -> Result<(), GateShut>;
+}
+
+/// What is about to pass a gate.
+#[derive(Debug, Clone, Copy)]
+pub struct Passing<'a> {
+    /// The bytes.
+    pub hash: BodyHash,
+    /// Who gets them by the write that follows.
+    pub recipients: &'a [&'a EmailAddress],
 }
 
 /// Any gate.
@@ -78,7 +101,7 @@ pub struct OpenGate;
 
 #[async_trait]
 impl DataGate for OpenGate {
-    async fn open(&self, _hash: BodyHash) -> Result<(), GateShut> {
+    async fn open(&self, _passing: Passing<'_>) -> Result<(), GateShut> {
         Ok(())
     }
 }

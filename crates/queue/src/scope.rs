@@ -10,6 +10,7 @@ use posthaste_host::Stop;
 use crate::{
     controls::Controls,
     job::{JobMeta, Lane},
+    lease::{BootId, Fence, Lease},
     pulse::Pulse,
 };
 
@@ -34,16 +35,20 @@ pub struct ScopeError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// What an attempt still has of its job.
 #[derive(Debug, Clone)]
 pub struct Hold {
+    boot: BootId,
+    fence: Fence,
     stop: Stop,
     pulse: Pulse,
     switch: Option<(Controls, Lane)>,
 }
 
 impl Hold {
-    /// Of an attempt that is stopped by `stop`, on a node with this pulse.
+    /// Of an attempt under this lease that is stopped by `stop`, on a node with this pulse.
     #[must_use]
-    pub fn new(stop: Stop, pulse: Pulse) -> Self {
+    pub fn new(lease: &Lease, stop: Stop, pulse: Pulse) -> Self {
         Self {
+            boot: lease.boot,
+            fence: lease.fence,
             stop,
             pulse,
             switch: None,
@@ -57,6 +62,12 @@ impl Hold {
             switch: Some((controls, lane)),
             ..self
         }
+    }
+
+    /// Whose lease this is, and which one: what the attempt writes before its end is written under it.
+    #[must_use]
+    pub fn mark(&self) -> (BootId, Fence) {
+        (self.boot, self.fence)
     }
 
     /// This attempt's own: requested when the node begins to stop, forced when the attempt has ended or must end at once.

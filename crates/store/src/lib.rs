@@ -13,6 +13,8 @@ mod beat;
 mod condition;
 mod connect;
 mod convert;
+mod decisions;
+mod doubt;
 mod enqueue;
 mod entity;
 mod hints;

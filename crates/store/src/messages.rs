@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use posthaste_domain::{
     clock::Timestamp,
-    delivery::{AttemptRun, BodyHash, DeliveryState, Reply},
+    delivery::{AttemptRun, BodyHash, DeliveryState, Doubt, Reply},
     id::{DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
@@ -127,6 +127,7 @@ impl MessageStore for Store {
                     recipient,
                     state,
                     tries: count(row.tries),
+                    doubt: doubt(row)?,
                 });
             }
         }
@@ -222,6 +223,17 @@ fn removed_body(row: &messages::Model) -> message_bodies::Model {
         variables: row.template_name.is_some().then(|| "{}".to_owned()),
         sealed: None,
     }
+}
+
+fn doubt(row: &deliveries::Model) -> Result<Option<Doubt>, StoreError> {
+    let Some(hash) = row.doubt_hash.as_deref() else {
+        return Ok(None);
+    };
+    let hash = hash.try_into();
+    Ok(Some(Doubt {
+        body_hash: BodyHash(hash.map_err(|_| unreadable("deliveries.doubt_hash"))?),
+        transport: row.doubt_transport.clone(),
+    }))
 }
 
 fn delivery(

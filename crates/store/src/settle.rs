@@ -153,24 +153,35 @@ async fn update_deliveries(
     unit: &Unit<'_>,
     outcomes: &[(MessageId, &DeliveryResult, bool)],
 ) -> Result<(), DbErr> {
-    let mut rows = Rows::of(&[Kind::Uuid, Kind::Uuid, Kind::Text, Kind::Int, Kind::BigInt]);
+    let mut rows = Rows::of(&[
+        Kind::Uuid,
+        Kind::Uuid,
+        Kind::Text,
+        Kind::Int,
+        Kind::BigInt,
+        Kind::Bytes,
+        Kind::Text,
+    ]);
     for (message, result, tried) in outcomes {
         let next = result
             .next_attempt
             .map(|after| micros(later(unit.now, after)));
+        let doubt = result.doubt.as_ref();
         rows.push([
             result.delivery.as_uuid().into(),
             message.as_uuid().into(),
             result.state.word().into(),
             i32::from(*tried && concerns_the_mail(result)).into(),
             next.into(),
+            doubt.map(|doubt| doubt.body_hash.0.to_vec()).into(),
+            doubt.and_then(|doubt| doubt.transport.clone()).into(),
         ]);
     }
     for Piece { rows, mut values } in rows.pieces(unit.backend) {
         let sql = format!(
-            "WITH v (id, message_id, state, tries, next) AS ({rows}) \
+            "WITH v (id, message_id, state, tries, next, doubt_hash, doubt_transport) AS ({rows}) \
              UPDATE deliveries SET state = v.state, tries = deliveries.tries + v.tries, next_attempt_at = v.next, \
-             updated_at = ? FROM v WHERE deliveries.id = v.id AND deliveries.message_id = v.message_id"
+             doubt_hash = v.doubt_hash, doubt_transport = v.doubt_transport, updated_at = ? FROM v WHERE deliveries.id = v.id AND deliveries.message_id = v.message_id"
         );
         values.push(micros(unit.now).into());
         unit.txn.execute_raw(unit.statement(&sql, values)).await?;

@@ -110,6 +110,7 @@ fn state_word(state: DeliveryState) -> &'static str {
         DeliveryState::Expired => "expired",
         DeliveryState::Cancelled => "cancelled",
         DeliveryState::Quarantined => "quarantined",
+        DeliveryState::Uncertain => "uncertain",
     }
 }
 

@@ -7,6 +7,7 @@ use posthaste_domain::{
     address::Mailbox,
     clock::Timestamp,
     delivery::{DeliveryState, MessageStatus, Stage},
+    id::MessageId,
     message::Content,
     stores::{StoredDelivery, StoredMessage},
 };
@@ -159,6 +160,24 @@ fn shown(mailboxes: &[Mailbox]) -> Option<Vec<String>> {
     (!mailboxes.is_empty()).then(|| mailboxes.iter().map(show).collect())
 }
 
+/// What a change of a mail answers.
+#[derive(Debug, Serialize)]
+pub struct ChangedAnswer {
+    object: &'static str,
+    id: String,
+}
+
+impl ChangedAnswer {
+    /// Of this mail.
+    #[must_use]
+    pub fn of(id: MessageId) -> Self {
+        Self {
+            object: "email",
+            id: id.to_string(),
+        }
+    }
+}
+
 /// A message's status as a word.
 #[must_use]
 pub fn status_word(status: MessageStatus) -> &'static str {
@@ -171,6 +190,7 @@ pub fn status_word(status: MessageStatus) -> &'static str {
         MessageStatus::Failed => "failed",
         MessageStatus::Expired => "expired",
         MessageStatus::Quarantined => "quarantined",
+        MessageStatus::Uncertain => "uncertain",
         MessageStatus::Cancelled => "cancelled",
     }
 }
@@ -181,6 +201,8 @@ fn last_event(status: MessageStatus, refusal: Refusal) -> &'static str {
         MessageStatus::Queued | MessageStatus::Sending => "queued",
         MessageStatus::Deferred => "delivery_delayed",
         MessageStatus::Delivered => "delivered",
+        // Handed over, not confirmed.
+        MessageStatus::Uncertain => "sent",
         MessageStatus::Partial => "bounced",
         MessageStatus::Failed if refusal == Refusal::OfRecipient => "bounced",
         MessageStatus::Failed | MessageStatus::Expired | MessageStatus::Quarantined => "failed",

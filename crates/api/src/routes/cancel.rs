@@ -3,22 +3,14 @@
 use axum::{Json, extract::State};
 use posthaste_domain::{delivery::MessageStatus, id::MessageId, owner::Scope};
 use posthaste_queue::{JobId, operate::Cancelled};
-use serde::Serialize;
 
 use crate::{
     auth::Caller,
-    dto::message::status_word,
+    dto::message::{ChangedAnswer, status_word},
     error::{ApiError, ErrorKind},
     routes::path::Id,
     state::AppState,
 };
-
-/// What a change of a mail answers.
-#[derive(Debug, Serialize)]
-pub struct ChangedAnswer {
-    object: &'static str,
-    id: String,
-}
 
 /// Cancels a mail: queued or waiting for another attempt. To repeat it changes nothing.
 ///
@@ -54,8 +46,5 @@ pub async fn cancel(
             }
         }
     }
-    Ok(Json(ChangedAnswer {
-        object: "email",
-        id: id.to_string(),
-    }))
+    Ok(Json(ChangedAnswer::of(id)))
 }

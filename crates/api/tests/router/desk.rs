@@ -20,7 +20,10 @@ use posthaste_domain::{
     owner::Scope,
     password::{MockPasswordHasher, PasswordHash, PasswordRules},
     retry_policy::RetryPolicy,
-    stores::{MessageStore, MockMessageStore, MockSessionStore, MockStoreHealth, MockUserStore},
+    stores::{
+        MessageStore, MockDecisions, MockMessageStore, MockSessionStore, MockStoreHealth,
+        MockUserStore,
+    },
     stream::{StreamPolicy, Streams},
     template::{MockTemplateCatalog, PinError, PinnedTemplate, TemplateRef, TemplateVersionId},
 };
@@ -37,6 +40,7 @@ pub(crate) const READ_KEY: &str = "re_read";
 /// What stands behind the API. Mocks refuse every call that a test does not announce.
 pub(crate) struct Desk {
     pub(crate) messages: MockMessageStore,
+    pub(crate) decisions: MockDecisions,
     pub(crate) operator: Arc<MemoryQueue<()>>,
     pub(crate) users: MockUserStore,
     pub(crate) sessions: MockSessionStore,
@@ -52,6 +56,7 @@ impl Desk {
         crate::logs::start();
         Self {
             messages: MockMessageStore::new(),
+            decisions: MockDecisions::new(),
             operator: Arc::new(MemoryQueue::new()),
             users: MockUserStore::new(),
             sessions: MockSessionStore::new(),
@@ -86,6 +91,7 @@ impl Desk {
     pub(crate) fn api_and_readiness(self) -> (Api, Arc<Readiness>) {
         let Self {
             messages,
+            decisions,
             operator,
             users,
             sessions,
@@ -98,6 +104,7 @@ impl Desk {
         let messages: Arc<dyn MessageStore> = Arc::new(messages);
         let rest = Self {
             messages: MockMessageStore::new(),
+            decisions,
             operator,
             users,
             sessions,
@@ -116,6 +123,7 @@ impl Desk {
         let stream = StreamPolicy {
             expiry: Duration::from_secs(86_400),
             retry: RetryPolicy::new(vec![Duration::from_secs(30)]).expect("one wait"),
+            on_uncertain: posthaste_domain::stream::OnUncertain::Resend,
         };
         let names = ["transactional", "otp"].map(|name| name.parse().expect("a stream's name"));
         let streams: Streams = names
@@ -160,6 +168,7 @@ impl Desk {
         let state = AppState::new(Parts {
             desk: mail_desk,
             messages,
+            decisions: Arc::new(self.decisions),
             operator: self.operator,
             streams: ["otp", "transactional"]
                 .map(|name| name.parse().expect("a stream's name"))

@@ -11,7 +11,7 @@ use posthaste_domain::{
 use posthaste_mail::{DeliverError, Delivered, Next};
 use posthaste_queue::{JobError, JobHandler, Outcome, Verdict};
 use posthaste_store::SendEmail;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{scope::JobScope, scopes::JobScopes};
 
@@ -46,6 +46,10 @@ impl JobHandler<JobScopes> for SendEmailHandler {
         match scope.deliver().deliver(outgoing, scope.gate()).await {
             Err(DeliverError::Store(error)) => not_tried(id, error),
             Err(error) => Err(JobError::new(error)),
+            // What was noted for this attempt is not true any more.
+            Ok(Delivered::NotSent) if scope.is_in_doubt() => {
+                Ok(Outcome::of(Verdict::Release).with(DeliveryReport::of_nothing(id, &open)))
+            }
             Ok(Delivered::NotSent) => Ok(Outcome::of(Verdict::Release)),
             Ok(Delivered::Ended { report, next }) => {
                 tell(&open, &report);
@@ -81,8 +85,10 @@ fn not_tried(id: MessageId, error: StoreError) -> Result<Outcome<DeliveryReport>
 pub(crate) fn tell(open: &[OpenDelivery], report: &DeliveryReport) {
     let transport = report.run.as_ref().map(|run| run.transport.as_str());
     let remote = report.run.as_ref().and_then(|run| run.remote.as_deref());
-    for (open, result) in open.iter().zip(&report.results) {
-        let (recipient, message) = (&open.recipient, report.message);
+    for result in &report.results {
+        let open = open.iter().find(|open| open.id == result.delivery);
+        let recipient = open.map(|open| tracing::field::display(&open.recipient));
+        let message = report.message;
         let reply = result.reply.as_ref();
         let (code, text) = (
             reply.and_then(|reply| reply.code),
@@ -91,20 +97,23 @@ pub(crate) fn tell(open: &[OpenDelivery], report: &DeliveryReport) {
         let stage = reply.map(|reply| format!("{:?}", reply.stage).to_lowercase());
         match result.state {
             DeliveryState::Delivered => {
-                info!(message.id = %message, %recipient, transport, remote, code, "delivered");
+                info!(message.id = %message, recipient, transport, remote, code, "delivered");
             }
             DeliveryState::Queued | DeliveryState::Deferred => {
                 let retry_in_ms = result.next_attempt.map(|wait| wait.as_millis());
-                warn!(message.id = %message, %recipient, transport, stage, code, text, retry_in_ms, "deferred");
+                warn!(message.id = %message, recipient, transport, stage, code, text, retry_in_ms, "deferred");
             }
             DeliveryState::Failed => {
-                warn!(message.id = %message, %recipient, transport, stage, code, text, "failed")
+                warn!(message.id = %message, recipient, transport, stage, code, text, "failed")
             }
             DeliveryState::Expired => {
-                warn!(message.id = %message, %recipient, transport, stage, code, text, "expired")
+                warn!(message.id = %message, recipient, transport, stage, code, text, "expired")
+            }
+            DeliveryState::Uncertain => {
+                error!(message.id = %message, recipient, transport, remote, text, "perhaps delivered, held");
             }
             DeliveryState::Cancelled | DeliveryState::Quarantined => {
-                warn!(message.id = %message, %recipient, "taken back")
+                warn!(message.id = %message, recipient, "taken back")
             }
         }
     }

@@ -15,12 +15,12 @@ use std::{
 
 use async_trait::async_trait;
 use posthaste_domain::{
-    delivery::{BodyHash, Class, DeliveryReport, DeliveryState},
+    delivery::{Class, DeliveryReport, DeliveryState},
     message::NewMessage,
     stores::{MessageStore, OpenDelivery, OutgoingMessage, StoreError},
 };
 use posthaste_host::Stop;
-use posthaste_mail::{DataGate, Deliver, Delivered, GateShut};
+use posthaste_mail::{DataGate, Deliver, Delivered, GateShut, Passing};
 use posthaste_queue::{Controls, Lane as QueueLane};
 use tokio::{
     sync::Semaphore,
@@ -207,6 +207,7 @@ impl Way {
                 recipient: delivery.recipient.clone(),
                 state: DeliveryState::Queued,
                 tries: 0,
+                doubt: None,
             })
             .collect();
         let outgoing = OutgoingMessage {
@@ -320,7 +321,7 @@ struct NodeGate {
 
 #[async_trait]
 impl DataGate for NodeGate {
-    async fn open(&self, _hash: BodyHash) -> Result<(), GateShut> {
+    async fn open(&self, _passing: Passing<'_>) -> Result<(), GateShut> {
         let (controls, lane) = &self.paused;
         if self.stop.is_forced() || controls.is_paused(lane) {
             return Err(GateShut);

@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use bytesize::ByteSize;
+use posthaste_domain::stream::OnUncertain;
 use secrecy::ExposeSecret;
 
 use super::{
@@ -198,6 +199,16 @@ impl Settings {
                 );
                 let problem = Problem::new(Code::Conflict, "", message);
                 notes.problem(problem.with_help("set rate = \"\" and concurrency = 0 for it"));
+            }
+            if stream.durability == Durability::Memory && stream.on_uncertain == OnUncertain::Hold {
+                let message = format!(
+                    "stream `{}` is kept in memory, and what it holds would be committed to the database",
+                    stream.name
+                );
+                let problem = Problem::new(Code::Conflict, "", message);
+                let help =
+                    "set on_uncertain = \"resend\" for it: mail in memory is tried once anyhow";
+                notes.problem(problem.with_help(help));
             }
         }
         let of_accounts = |stream: &&Stream| stream.name == self.accounts.stream;

@@ -6,6 +6,7 @@ use crate::{
     clock::Timestamp,
     delivery::{DeliveryState, Reply},
     id::{DeliveryId, MessageId},
+    stores::OpenDelivery,
 };
 
 /// SHA-256 of the bytes that were handed to the transport: two attempts with equal hashes sent the same mail.
@@ -22,6 +23,15 @@ impl fmt::Debug for BodyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// An attempt whose end nobody saw: the server may have taken the mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The bytes that it may have taken.
+    pub body_hash: BodyHash,
+    /// The transport they went by, if the attempt came so far as to tell.
+    pub transport: Option<String>,
 }
 
 /// What is common to all recipients of one run.
@@ -50,6 +60,25 @@ pub struct DeliveryReport {
     pub results: Vec<DeliveryResult>,
 }
 
+impl DeliveryReport {
+    /// Nothing was sent and nothing has changed.
+    #[must_use]
+    pub fn of_nothing(message: MessageId, open: &[OpenDelivery]) -> Self {
+        let result = |open: &OpenDelivery| DeliveryResult {
+            delivery: open.id,
+            state: open.state,
+            reply: None,
+            next_attempt: None,
+            doubt: open.doubt.clone(),
+        };
+        Self {
+            message,
+            run: None,
+            results: open.iter().map(result).collect(),
+        }
+    }
+}
+
 /// What one run did to one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryResult {
@@ -61,4 +90,6 @@ pub struct DeliveryResult {
     pub reply: Option<Reply>,
     /// The wait before the next attempt, for those still open.
     pub next_attempt: Option<Duration>,
+    /// An attempt that may have delivered it, this one or one before.
+    pub doubt: Option<Doubt>,
 }

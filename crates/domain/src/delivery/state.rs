@@ -4,9 +4,11 @@
 //!            deferred            deferred
 //!  queued ───────────► deferred ─────────┐
 //!    │                  │  ▲─────────────┘
-//!    │ accepted, refused, expired, cancelled, quarantined
+//!    │ accepted, refused, expired, cancelled, quarantined, held
 //!    ▼                  ▼
-//!  delivered   failed   expired   cancelled   quarantined            (final)
+//!  delivered   failed   expired   cancelled   quarantined   uncertain            (final)
+//!
+//!  uncertain ── resolved as delivered or failed by a person
 //! ```
 
 /// Where a delivery stands.
@@ -26,6 +28,8 @@ pub enum DeliveryState {
     Cancelled,
     /// Kept from running: its job has brought down each process that ran it.
     Quarantined,
+    /// Perhaps sent: no reply came to the end of the mail, and it is not sent again. A person decides.
+    Uncertain,
 }
 
 /// What happens to a delivery.
@@ -43,6 +47,8 @@ pub enum DeliveryEvent {
     Cancelled,
     /// Its job may not run any more.
     Quarantined,
+    /// It was perhaps sent, and must not be sent again without a person's word.
+    Held,
 }
 
 /// An event that cannot happen in a state.
@@ -55,7 +61,7 @@ pub struct IllegalTransition {
 
 impl DeliveryState {
     /// Every state, for tables and round trips.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Deferred,
         Self::Delivered,
@@ -63,6 +69,7 @@ impl DeliveryState {
         Self::Expired,
         Self::Cancelled,
         Self::Quarantined,
+        Self::Uncertain,
     ];
 
     /// Whether nothing more will be done for it.
@@ -74,7 +81,8 @@ impl DeliveryState {
             | Self::Failed
             | Self::Expired
             | Self::Cancelled
-            | Self::Quarantined => true,
+            | Self::Quarantined
+            | Self::Uncertain => true,
         }
     }
 
@@ -93,6 +101,7 @@ impl DeliveryState {
             DeliveryEvent::Expired => Self::Expired,
             DeliveryEvent::Cancelled => Self::Cancelled,
             DeliveryEvent::Quarantined => Self::Quarantined,
+            DeliveryEvent::Held => Self::Uncertain,
         })
     }
 }
@@ -110,6 +119,8 @@ pub enum MessageStatus {
     Delivered,
     /// Some were delivered, some not; none is open.
     Partial,
+    /// None is open, and at least one was perhaps sent: a person decides.
+    Uncertain,
     /// None was delivered, and at least one was refused.
     Failed,
     /// None was delivered, and at least one may not be tried any more.
@@ -140,6 +151,7 @@ impl MessageStatus {
             .filter(|state| **state == DeliveryState::Delivered);
         match delivered.count() {
             count if count == states.len() => Self::Delivered,
+            _ if any(DeliveryState::Uncertain) => Self::Uncertain,
             1.. => Self::Partial,
             0 if any(DeliveryState::Failed) => Self::Failed,
             0 if any(DeliveryState::Quarantined) => Self::Quarantined,
@@ -151,17 +163,20 @@ impl MessageStatus {
 
 #[cfg(test)]
 mod tests {
-    use DeliveryState::{Cancelled, Deferred, Delivered, Expired, Failed, Quarantined, Queued};
+    use DeliveryState::{
+        Cancelled, Deferred, Delivered, Expired, Failed, Quarantined, Queued, Uncertain,
+    };
 
     use super::*;
 
-    const EVENTS: [DeliveryEvent; 6] = [
+    const EVENTS: [DeliveryEvent; 7] = [
         DeliveryEvent::Accepted,
         DeliveryEvent::Deferred,
         DeliveryEvent::Refused,
         DeliveryEvent::Expired,
         DeliveryEvent::Cancelled,
         DeliveryEvent::Quarantined,
+        DeliveryEvent::Held,
     ];
 
     #[test]
@@ -173,7 +188,15 @@ mod tests {
                 .collect();
             assert_eq!(
                 next,
-                [Delivered, Deferred, Failed, Expired, Cancelled, Quarantined]
+                [
+                    Delivered,
+                    Deferred,
+                    Failed,
+                    Expired,
+                    Cancelled,
+                    Quarantined,
+                    Uncertain
+                ]
             );
         }
     }
@@ -212,5 +235,8 @@ mod tests {
         check(&[Cancelled, Delivered], false, MessageStatus::Partial);
         check(&[Quarantined], false, MessageStatus::Quarantined);
         check(&[Quarantined, Failed], false, MessageStatus::Failed);
+        check(&[Uncertain, Delivered], false, MessageStatus::Uncertain);
+        check(&[Uncertain, Failed], false, MessageStatus::Uncertain);
+        check(&[Uncertain, Deferred], false, MessageStatus::Deferred);
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     address::EmailAddress,
     clock::Timestamp,
-    delivery::{AttemptRun, DeliveryState, Reply},
+    delivery::{AttemptRun, DeliveryState, Doubt, Reply},
     id::{DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
@@ -96,6 +96,8 @@ pub struct OpenDelivery {
     pub state: DeliveryState,
     /// Attempts made so far.
     pub tries: u32,
+    /// An attempt that may have delivered it.
+    pub doubt: Option<Doubt>,
 }
 
 /// Messages and their deliveries.

@@ -197,6 +197,7 @@ impl Way<'_> {
             scope: Scope::Transport,
             reply,
             remote: Some(self.remote.clone()),
+            trail: None,
         }
     }
 }

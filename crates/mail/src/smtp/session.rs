@@ -9,7 +9,10 @@ mod transfer;
 
 use std::time::{Duration, Instant};
 
-use posthaste_domain::delivery::{Class, Reply, Stage};
+use posthaste_domain::{
+    address::EmailAddress,
+    delivery::{Class, Reply, Stage},
+};
 
 use self::begin::Sender;
 use super::{
@@ -20,7 +23,7 @@ use super::{
 };
 use crate::{
     envelope::Envelope,
-    transport::{Gate, Receipt, Scope, SendError, hash_of},
+    transport::{Gate, Passing, Receipt, Scope, SendError, hash_of},
 };
 
 /// Longest time for all that comes before the body, however slowly each step goes.
@@ -34,17 +37,16 @@ const MOST_TOGETHER: usize = 100;
 /// What a mail is begun with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Opening {
-    sender: String,
-    recipients: Vec<String>,
+    sender: EmailAddress,
+    recipients: Vec<EmailAddress>,
     size: usize,
 }
 
 impl Opening {
     pub(super) fn of(envelope: &Envelope, message: &[u8]) -> Self {
-        let recipients = envelope.recipients.iter();
         Self {
-            sender: envelope.sender.expose().to_owned(),
-            recipients: recipients.map(|to| to.expose().to_owned()).collect(),
+            sender: envelope.sender.clone(),
+            recipients: envelope.recipients.clone(),
             size: message.len(),
         }
     }
@@ -156,7 +158,7 @@ impl Session {
     /// MAIL and every RCPT, and DATA unless the mail goes by BDAT.
     pub(super) fn commands(&self, opening: &Opening) -> String {
         let recipients = opening.recipients.iter();
-        let recipients = recipients.map(|to| format!("RCPT TO:<{to}>\r\n"));
+        let recipients = recipients.map(|to| format!("RCPT TO:<{}>\r\n", to.expose()));
         let data = (!self.offered.chunking).then(|| "DATA\r\n".to_owned());
         std::iter::once(format!("{}\r\n", self.mail(opening)))
             .chain(recipients)
@@ -170,7 +172,7 @@ impl Session {
         } else {
             String::new()
         };
-        format!("MAIL FROM:<{}>{sizes}", opening.sender)
+        format!("MAIL FROM:<{}>{sizes}", opening.sender.expose())
     }
 
     pub(super) async fn quit(mut self) {
@@ -226,8 +228,8 @@ impl Session {
         let mut replies = Vec::with_capacity(mail.opening.recipients.len());
         for recipient in &mail.opening.recipients {
             if !piped {
-                self.write(Stage::Rcpt, &format!("RCPT TO:<{recipient}>\r\n"))
-                    .await?;
+                let command = format!("RCPT TO:<{}>\r\n", recipient.expose());
+                self.write(Stage::Rcpt, &command).await?;
             }
             let said = self.reply(Stage::Rcpt, deadline).await?;
             // 251: not here, but taken for forwarding.
@@ -257,7 +259,11 @@ impl Session {
                 return Ok(self.receipt(replies));
             }
         }
-        let opened = mail.gate.open(hash_of(mail.message)).await;
+        let passing = Passing {
+            hash: hash_of(mail.message),
+            recipients: &taken(&mail.opening.recipients, &replies),
+        };
+        let opened = mail.gate.open(passing).await;
         opened.map_err(|shut| {
             let reply = Reply::new(Stage::Data, Class::Transient, &shut.to_string());
             self.error(Scope::Gate, reply)
@@ -300,6 +306,7 @@ impl Session {
             scope,
             reply,
             remote: Some(self.remote.clone()),
+            trail: None,
         }
     }
 
@@ -307,6 +314,7 @@ impl Session {
         Receipt {
             replies,
             remote: Some(self.remote.clone()),
+            trail: None,
         }
     }
 }
@@ -318,6 +326,13 @@ impl Failed {
             dead_on_reuse: false,
         }
     }
+}
+
+/// Those who share what becomes of the body.
+fn taken<'a>(recipients: &'a [EmailAddress], replies: &[Reply]) -> Vec<&'a EmailAddress> {
+    let both = recipients.iter().zip(replies);
+    let taken = both.filter(|(_, reply)| reply.class == Class::Accepted);
+    taken.map(|(recipient, _)| recipient).collect()
 }
 
 fn count(replies: &[Reply]) -> usize {

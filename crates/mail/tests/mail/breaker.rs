@@ -25,6 +25,7 @@ fn fails(inner: &MemoryTransport, scope: Scope, stage: Stage, class: Class) {
         scope,
         reply: Reply::new(stage, class, "connection refused"),
         remote: None,
+        trail: None,
     }));
 }
 
@@ -41,6 +42,7 @@ async fn send(breaker: &Breaker) -> Option<Option<Duration>> {
         sender: "app@example.com".parse().expect("an address"),
         recipients: vec!["ada@example.com".parse().expect("an address")],
         stream: "otp".parse().expect("a name"),
+        stay_with: None,
     };
     let sent = breaker.send(&envelope, b"x\r\n", &OpenGate).await;
     sent.err().map(|error| error.reply.retry_after)

@@ -5,14 +5,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use posthaste_domain::{
     clock::Clock,
-    delivery::{BodyHash, Class, DeliveryState, Reply, Stage},
+    delivery::{Class, DeliveryState, Reply, Stage},
     message::Content,
     retry_policy::RetryPolicy,
-    stream::{StreamPolicy, Streams},
+    stream::{OnUncertain, StreamPolicy, Streams},
 };
 use posthaste_mail::{
-    DataGate, Deliver, Delivered, GateShut, Library, MemoryTransport, Next, OpenGate, Renderer,
-    Scope, SendError, Transport, memory::Act, transport::MockTransport,
+    DataGate, Deliver, Delivered, GateShut, Library, MemoryTransport, Next, OpenGate, Passing,
+    Renderer, Scope, SendError, Transport, memory::Act, transport::MockTransport,
 };
 use serde_json::json;
 
@@ -21,6 +21,16 @@ use crate::support::{Versions, by_template, clock, message, outgoing, plain, tem
 const SECOND: Duration = Duration::from_secs(1);
 
 fn deliver(library: Library, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Deliver {
+    deliver_with(library, transport, clock, OnUncertain::Resend)
+}
+
+/// On a stream that does so with what was perhaps sent.
+pub(crate) fn deliver_with(
+    library: Library,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    on_uncertain: OnUncertain,
+) -> Deliver {
     let retry = RetryPolicy::new(vec![30 * SECOND, 120 * SECOND]).expect("a ladder");
     let name: posthaste_domain::stream::StreamName = "transactional".parse().expect("a name");
     let streams: Streams = [(
@@ -28,6 +38,7 @@ fn deliver(library: Library, transport: Arc<dyn Transport>, clock: Arc<dyn Clock
         StreamPolicy {
             expiry: 86_400 * SECOND,
             retry,
+            on_uncertain,
         },
     )]
     .into_iter()
@@ -45,11 +56,12 @@ fn deliver(library: Library, transport: Arc<dyn Transport>, clock: Arc<dyn Clock
     )
 }
 
-fn failure(scope: Scope, stage: Stage, class: Class) -> Act {
+pub(crate) fn failure(scope: Scope, stage: Stage, class: Class) -> Act {
     Act::Fail(SendError {
         scope,
         reply: Reply::new(stage, class, "no luck"),
         remote: None,
+        trail: None,
     })
 }
 
@@ -169,6 +181,7 @@ async fn a_wait_that_is_named_is_kept() {
         scope: Scope::Message,
         reply: reply.with_retry_after(300 * SECOND),
         remote: None,
+        trail: None,
     });
     let (_, wait) = run(Some(named), 0, &["ada@example.com"]).await;
     assert_eq!(wait, Some(300 * SECOND));
@@ -295,7 +308,7 @@ struct ShutGate;
 
 #[async_trait]
 impl DataGate for ShutGate {
-    async fn open(&self, _hash: BodyHash) -> Result<(), GateShut> {
+    async fn open(&self, _passing: Passing<'_>) -> Result<(), GateShut> {
         Err(GateShut)
     }
 }

@@ -5,3 +5,4 @@ mod deliver;
 mod library;
 mod rendering;
 mod support;
+mod uncertain;

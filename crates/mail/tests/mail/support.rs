@@ -124,6 +124,7 @@ pub(crate) fn outgoing(message: NewMessage, tries: u32) -> OutgoingMessage {
         recipient: delivery.recipient.clone(),
         state,
         tries,
+        doubt: None,
     });
     OutgoingMessage {
         open: open.collect(),

@@ -127,6 +127,7 @@ async fn captured_mail_is_for_its_owner_alone() {
         sender: "a@b.c".parse().unwrap(),
         recipients: vec!["x@y.z".parse().unwrap()],
         stream: "otp".parse().unwrap(),
+        stay_with: None,
     };
     transport
         .send(&envelope, b"x\r\n", &posthaste_mail::OpenGate)

@@ -18,6 +18,7 @@ fn envelope(to: &[&str]) -> Envelope {
             .map(|to| to.parse().expect("an address"))
             .collect(),
         stream: "otp".parse().expect("a name"),
+        stay_with: None,
     }
 }
 

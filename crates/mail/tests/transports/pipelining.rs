@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use posthaste_domain::delivery::{BodyHash, Class, Stage};
+use posthaste_domain::delivery::{Class, Stage};
 use posthaste_mail::{
-    DataGate, Envelope, Gate, GateShut, OpenGate, Receipt, SendError, SmtpTransport, Transport,
+    DataGate, Envelope, Gate, GateShut, OpenGate, Passing, Receipt, SendError, SmtpTransport,
+    Transport,
 };
 use tokio::sync::Semaphore;
 
@@ -22,6 +23,7 @@ fn envelope(to: &[&str]) -> Envelope {
             .map(|to| to.parse().expect("an address"))
             .collect(),
         stream: "otp".parse().expect("a name"),
+        stay_with: None,
     }
 }
 
@@ -69,7 +71,7 @@ impl HeldGate {
 
 #[async_trait]
 impl DataGate for HeldGate {
-    async fn open(&self, _hash: BodyHash) -> Result<(), GateShut> {
+    async fn open(&self, _passing: Passing<'_>) -> Result<(), GateShut> {
         self.reached.add_permits(1);
         self.opened.acquire().await.expect("not closed").forget();
         Ok(())

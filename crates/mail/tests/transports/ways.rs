@@ -23,6 +23,7 @@ async fn send(config: SmtpConfig, to: &[&str]) -> Result<Receipt, SendError> {
             .map(|to| to.parse().expect("an address"))
             .collect(),
         stream: "otp".parse().expect("a name"),
+        stay_with: None,
     };
     let message = b"Subject: x\r\n\r\nbody\r\n";
     transport.send(&envelope, message, &OpenGate).await
@@ -178,6 +179,7 @@ async fn a_mail_that_servers_read_in_different_ways_is_not_begun() {
         sender: "app@example.com".parse().expect("an address"),
         recipients: vec!["ada@example.com".parse().expect("an address")],
         stream: "otp".parse().expect("a name"),
+        stay_with: None,
     };
     for message in ["a\n.\r\nMAIL", "a\r.\r\n", "a\n.\n", "a\0\r\n"] {
         let sent = transport

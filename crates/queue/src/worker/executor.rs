@@ -61,7 +61,7 @@ impl<F: ScopeFactory, E: Send + Sync + 'static> Executor<F, E> {
             }
             let suspect = held.job.meta.crashes >= APART_FROM;
             let (runner, ended) = (Arc::clone(&self.runner), self.ended.clone());
-            let hold = Hold::new(stop.child(), self.pulse.clone())
+            let hold = Hold::new(&held.job.lease, stop.child(), self.pulse.clone())
                 .switched_by(self.controls.clone(), held.job.meta.lane.clone());
             let apart = suspect.then(|| Arc::clone(&self.apart));
             running.spawn(async move {

@@ -161,6 +161,7 @@ async fn finish_one(yard: &Yard) {
             state: DeliveryState::Delivered,
             reply: Some(reply.clone()),
             next_attempt: None,
+            doubt: None,
         }],
     };
     let done = claimed.jobs.into_iter().map(|job| Settlement {

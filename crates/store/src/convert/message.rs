@@ -119,6 +119,8 @@ pub(crate) fn delivery_rows(message: &NewMessage) -> impl Iterator<Item = delive
             tries: Set(0),
             next_attempt_at: Set(None),
             updated_at: Set(micros(message.created_at)),
+            doubt_hash: Set(None),
+            doubt_transport: Set(None),
         })
 }
 

@@ -37,6 +37,7 @@ impl Word for DeliveryState {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::Quarantined => "quarantined",
+            Self::Uncertain => "uncertain",
         }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Model {
     pub(crate) tries: i32,
     pub(crate) next_attempt_at: Option<i64>,
     pub(crate) updated_at: i64,
+    pub(crate) doubt_hash: Option<Vec<u8>>,
+    pub(crate) doubt_transport: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -5,6 +5,7 @@ mod accounts;
 mod apart;
 mod claiming;
 mod contract;
+mod doubting;
 mod durability;
 mod enqueuing;
 mod file;

@@ -28,6 +28,7 @@ pub(crate) fn report(now: Timestamp, message: &NewMessage, state: DeliveryState)
             Reply::new(Stage::Dot, class, "as you like").with_code(250, "2.0.0".parse().ok()),
         ),
         next_attempt: open.then_some(Duration::from_secs(60)),
+        doubt: None,
     };
     DeliveryReport {
         message: message.id,
@@ -42,7 +43,12 @@ pub(crate) fn report(now: Timestamp, message: &NewMessage, state: DeliveryState)
     }
 }
 
-async fn settle(bench: &Bench, lease: Lease, verdict: Verdict, effects: DeliveryReport) -> Settled {
+pub(crate) async fn settle(
+    bench: &Bench,
+    lease: Lease,
+    verdict: Verdict,
+    effects: DeliveryReport,
+) -> Settled {
     let batch = [Settlement {
         lease,
         verdict,

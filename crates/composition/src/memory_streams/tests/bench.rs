@@ -18,7 +18,7 @@ use posthaste_domain::{
 };
 use posthaste_host::Stop;
 use posthaste_mail::{
-    Deliver, Envelope, Gate, Library, Receipt, Renderer, SendError, Transport,
+    Deliver, Envelope, Gate, Library, Passing, Receipt, Renderer, SendError, Transport,
     memory::MemoryTransport, render::Source,
 };
 use posthaste_queue::Controls;
@@ -95,6 +95,7 @@ impl Bench {
         let policy = StreamPolicy {
             expiry: 3600 * SECOND,
             retry: RetryPolicy::new(vec![40 * SECOND]).expect("one wait"),
+            on_uncertain: posthaste_domain::stream::OnUncertain::Resend,
         };
         let deliver = Deliver::new(
             Arc::new(renderer),
@@ -194,9 +195,12 @@ impl Transport for Silent {
         _message: &[u8],
         gate: &Gate,
     ) -> Result<Receipt, SendError> {
-        gate.open(BodyHash([0; 32]))
-            .await
-            .expect("the gate is open");
+        gate.open(Passing {
+            hash: BodyHash([0; 32]),
+            recipients: &[],
+        })
+        .await
+        .expect("the gate is open");
         std::future::pending().await
     }
 }

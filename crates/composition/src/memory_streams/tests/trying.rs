@@ -92,6 +92,7 @@ async fn a_mail_of_unknown_outcome_is_never_spilled() {
         scope: Scope::Message,
         reply: Reply::new(Stage::Dot, Class::Uncertain, "no reply"),
         remote: None,
+        trail: None,
     }));
     let bench = Bench::new(
         bounds(WhenFull::Wait, Unsent::Spill),

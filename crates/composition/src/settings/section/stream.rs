@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use posthaste_domain::{retry_policy::RetryPolicy, stream::StreamName};
+use posthaste_domain::{
+    retry_policy::RetryPolicy,
+    stream::{OnUncertain, StreamName},
+};
 use posthaste_queue::{Rate, SharedLimits};
 
 use super::super::reader::{Reader, positive_duration};
@@ -20,6 +23,7 @@ pub struct Stream {
     pub shared: SharedLimits,
     pub retry: RetryPolicy,
     pub expiry: Duration,
+    pub on_uncertain: OnUncertain,
     pub durability: Durability,
     pub memory: MemoryBounds,
 }
@@ -65,6 +69,10 @@ impl Stream {
             shared: shared_limits(&mut table),
             retry,
             expiry: table.positive_duration("expiry"),
+            on_uncertain: table.choice(
+                "on_uncertain",
+                &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)],
+            ),
             durability: table.choice(
                 "durability",
                 &[

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::bench::{Act, Bench, SECOND, config};
-use crate::{Hold, Lane, Operate, Pulse, Queue, SharedLimits};
+use crate::{BootId, Fence, Hold, JobId, Lane, Lease, Operate, Pulse, Queue, SharedLimits};
 
 /// I18.
 #[tokio::test(start_paused = true)]
@@ -34,7 +34,12 @@ fn a_pause_shuts_the_gate_of_its_lane_only() {
     let queue = crate::MemoryQueue::<()>::new();
     let (a, b): (Lane, Lane) = ("a".parse().unwrap(), "b".parse().unwrap());
     let hold = |lane: &Lane| {
-        Hold::new(posthaste_host::Stop::new(), Pulse::unjudged())
+        let lease = Lease {
+            job: JobId::from_uuid(uuid::Uuid::nil()),
+            fence: Fence(1),
+            boot: BootId::random(),
+        };
+        Hold::new(&lease, posthaste_host::Stop::new(), Pulse::unjudged())
             .switched_by(queue.controls(), lane.clone())
     };
     let (of_a, of_b) = (hold(&a), hold(&b));

@@ -4,7 +4,10 @@ use posthaste_queue::{Settlement, Verdict, suspect};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
 use uuid::Uuid;
 
-use super::end::{HELD, LEASE, lease_values};
+use super::{
+    end::{HELD, LEASE, lease_values},
+    expire::UNLESS_SENT,
+};
 use crate::{
     convert::micros,
     rows::{Kind, Piece, Rows},
@@ -82,7 +85,7 @@ pub(crate) async fn quarantine(
         (format!("DELETE FROM jobs WHERE id IN {these}"), vec![]),
         (
             format!(
-                "UPDATE deliveries SET state = 'quarantined', next_attempt_at = NULL, updated_at = ? \
+                "UPDATE deliveries SET state = {UNLESS_SENT} 'quarantined' END, next_attempt_at = NULL, updated_at = ? \
                  WHERE state IN ('queued', 'deferred') AND message_id IN {these}"
             ),
             vec![now.into()],

@@ -47,6 +47,9 @@ pub(crate) async fn expire(unit: &Unit<'_>) -> Result<u64, DbErr> {
     Ok(ids.len() as u64)
 }
 
+/// The beginning of the state that a delivery ends in without another attempt: what was perhaps sent stays so (I23).
+pub(super) const UNLESS_SENT: &str = "CASE WHEN doubt_hash IS NOT NULL THEN 'uncertain' ELSE";
+
 /// Ends what is still open of the deliveries of these messages, none of which a worker holds.
 pub(crate) async fn end_deliveries(
     unit: &Unit<'_>,
@@ -54,7 +57,7 @@ pub(crate) async fn end_deliveries(
     messages: &[Value],
 ) -> Result<(), DbErr> {
     let end = format!(
-        "UPDATE deliveries SET state = ?, next_attempt_at = NULL, updated_at = ? \
+        "UPDATE deliveries SET state = {UNLESS_SENT} ? END, next_attempt_at = NULL, updated_at = ? \
          WHERE state IN ('queued', 'deferred') AND message_id IN ({})",
         vec!["?"; messages.len()].join(", ")
     );
