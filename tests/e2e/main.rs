@@ -15,6 +15,7 @@ mod sessions;
 mod stopping;
 mod submitting;
 mod uncertain;
+mod ways;
 
 #[expect(dead_code, reason = "the fault tests use the rest")]
 #[path = "../support/mod.rs"]

@@ -45,6 +45,10 @@ const EXPOSES: &[(&str, &str)] = &[
         "to find the rows of recipients",
     ),
     ("crates/store/src/users.rs", "into the row of an account"),
+    (
+        "crates/mail/src/redirect.rs",
+        "into the header that says whom a mail was for",
+    ),
 ];
 
 /// The file of the per-job services, which must not be able to outlive their job.

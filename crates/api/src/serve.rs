@@ -151,22 +151,15 @@ fn banner(loaded: &Loaded, composed: &Composed) -> String {
         lines.push(format!("  API        {url}    {shown}"));
     }
     lines.push(format!("  Templates  {} loaded", composed.templates));
-    let mut named: Vec<&str> = Vec::new();
-    for stream in &settings.streams {
-        let Some(transport) = settings
-            .transports
-            .iter()
-            .find(|transport| transport.name == stream.transport)
-        else {
-            continue;
-        };
-        if !named.contains(&transport.name.as_str()) {
-            named.push(&transport.name);
-            lines.push(format!(
-                "  Mail       {}",
-                way_out(settings, &transport.kind)
-            ));
-        }
+    let used = settings.transports.iter().filter(|transport| {
+        let mut streams = settings.streams.iter();
+        streams.any(|stream| stream.transports.contains(&transport.name))
+    });
+    lines.extend(used.map(|used| format!("  Mail       {}", way_out(settings, &used.kind))));
+    if let Some(to) = &settings.redirect_all {
+        lines.push(format!(
+            "  REDIRECTED every mail goes to {to} (redirect_all), whoever it is for"
+        ));
     }
     if let Some(key) = key.filter(|_| settings.roles.contains(&Role::Api)) {
         lines.push(format!(

@@ -169,7 +169,7 @@ fn adapted(settings: &Settings, scratch: &Scratch, folder: &Path) -> Settings {
     settings.data_dir = folder.to_owned();
     settings.roles = vec![Role::Api];
     for stream in &mut settings.streams {
-        NOWHERE.clone_into(&mut stream.transport);
+        stream.transports = vec![NOWHERE.to_owned()];
     }
     settings.transports = vec![Transport {
         name: NOWHERE.to_owned(),

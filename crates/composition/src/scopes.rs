@@ -25,15 +25,18 @@ pub struct Services {
 pub struct Holding {
     store: Arc<Store>,
     lanes: Arc<[Lane]>,
+    /// Mail goes to one address in place of those it is for: who passes the gate says nothing.
+    redirected: bool,
 }
 
 impl Holding {
-    /// Of these lanes.
+    /// Of these lanes; with `redirected`, all of a mail goes to one address.
     #[must_use]
-    pub fn new(store: Arc<Store>, lanes: impl IntoIterator<Item = Lane>) -> Self {
+    pub fn new(store: Arc<Store>, lanes: impl IntoIterator<Item = Lane>, redirected: bool) -> Self {
         Self {
             store,
             lanes: lanes.into_iter().collect(),
+            redirected,
         }
     }
 }
@@ -43,12 +46,14 @@ impl Holding {
 pub(crate) struct Record {
     store: Arc<Store>,
     message: MessageId,
+    redirected: bool,
 }
 
 impl Record {
     /// Whether it is noted, under the lease that is still the newest.
     pub(crate) async fn note(&self, lease: (BootId, Fence), passing: Passing<'_>) -> bool {
         let Passing { hash, recipients } = passing;
+        let recipients = (!self.redirected).then_some(recipients);
         let noted = self
             .store
             .put_in_doubt(lease, self.message, recipients, hash)
@@ -74,10 +79,15 @@ impl Services {
 
     /// What a job must note before a mail of its is sent: the job that sends a message has its id.
     pub(crate) fn record_of(&self, job: &JobMeta) -> Option<Record> {
-        let Holding { store, lanes } = &self.holding;
+        let Holding {
+            store,
+            lanes,
+            redirected,
+        } = &self.holding;
         lanes.contains(&job.lane).then(|| Record {
             store: Arc::clone(store),
             message: MessageId::from_uuid(job.id.as_uuid()),
+            redirected: *redirected,
         })
     }
 

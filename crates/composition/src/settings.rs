@@ -21,15 +21,15 @@ use std::{
 use config::{Config, Map, ValueKind};
 use layer::Layer;
 use notes::Notes;
-use posthaste_domain::stream::StreamName;
+use posthaste_domain::{address::EmailAddress, stream::StreamName};
 use reader::Reader;
 
 pub use self::{
     notes::Shown,
     problem::{Code, Problem},
     section::{
-        Accounts, CleanUp, Database, Durability, Http, Log, LogFormat, Place, Queue, SeededKey,
-        Shutdown, Stream, Templates,
+        Accounts, CleanUp, Database, Durability, Http, Log, LogFormat, Place, Policy, Queue,
+        SeededKey, Shutdown, Stream, Templates,
     },
     transport::{Auth, Smtp, Tls, Transport, TransportKind},
 };
@@ -96,6 +96,7 @@ pub struct Sources {
 pub struct Settings {
     pub environment: Environment,
     pub data_dir: PathBuf,
+    pub redirect_all: Option<EmailAddress>,
     pub roles: Vec<Role>,
     pub http: Http,
     pub accounts: Accounts,
@@ -278,6 +279,7 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
     let settings = Settings {
         environment,
         data_dir: PathBuf::from(root.text("data_dir")),
+        redirect_all: redirect_all(&mut root),
         roles: root.list(
             "roles",
             "a list of api, worker, scheduler",
@@ -312,6 +314,12 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
     };
     root.finish();
     settings
+}
+
+fn redirect_all(root: &mut Reader<'_>) -> Option<EmailAddress> {
+    let sound = |text: &str| text.is_empty() || text.parse::<EmailAddress>().is_ok();
+    let text = root.checked("redirect_all", "an address, or nothing", sound);
+    text.parse().ok()
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ pub mod file;
 pub mod letter;
 pub mod memory;
 pub mod mime;
+pub mod redirect;
 pub mod render;
+pub mod several;
 pub mod smtp;
 pub mod transport;
 
@@ -24,7 +26,9 @@ pub use crate::{
     file::FileTransport,
     letter::Letter,
     memory::MemoryTransport,
+    redirect::RedirectAll,
     render::{Library, Rendered, Renderer},
+    several::Several,
     smtp::{SmtpConfig, SmtpTransport},
     transport::{
         DataGate, Gate, GateShut, OpenGate, Passing, Receipt, Scope, SendError, Trail, Transport,

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Store {
-    /// Notes that these recipients may get the bytes with this hash from now on. False, and nothing noted, if the lease on
+    /// Notes that these recipients, or all that are still open, may get the bytes with this hash from now on. False, and nothing noted, if the lease on
     /// the job of the message is not the newest any more.
     ///
     /// # Errors
@@ -24,15 +24,15 @@ impl Store {
         &self,
         (boot, fence): (BootId, Fence),
         message: MessageId,
-        recipients: &[&EmailAddress],
+        recipients: Option<&[&EmailAddress]>,
         hash: BodyHash,
     ) -> Result<bool, StoreError> {
-        let recipients = recipients.iter().map(|to| to.expose().to_owned());
+        let exposed = |to: &&EmailAddress| to.expose().to_owned();
         let work = PutInDoubt {
             boot,
             fence,
             message,
-            recipients: recipients.collect(),
+            recipients: recipients.map(|each| each.iter().map(exposed).collect()),
             hash,
         };
         Ok(self.writer.write(work).await?)
@@ -43,7 +43,7 @@ struct PutInDoubt {
     boot: BootId,
     fence: Fence,
     message: MessageId,
-    recipients: Vec<String>,
+    recipients: Option<Vec<String>>,
     hash: BodyHash,
 }
 
@@ -60,20 +60,27 @@ impl AsyncWork<bool> for PutInDoubt {
             let keep = unit.statement(&keep, [message.clone()]);
             unit.txn.query_one_raw(keep).await?;
         }
+        let places =
+            |of: &Vec<String>| format!("recipient IN ({})", vec!["?"; of.len()].join(", "));
+        let open = || "state IN ('queued', 'deferred')".to_owned();
         let note = format!(
-            "UPDATE deliveries SET doubt_hash = ? WHERE message_id = ? AND recipient IN ({}) \
+            "UPDATE deliveries SET doubt_hash = ? WHERE message_id = ? AND {} \
              AND EXISTS (SELECT 1 FROM jobs WHERE id = ? AND state = 'leased' AND fence = ? AND boot_id = ?)",
-            vec!["?"; self.recipients.len()].join(", ")
+            self.recipients.as_ref().map_or_else(open, places)
         );
-        let recipients = self.recipients.iter().map(|to| to.as_str().into());
+        let recipients = self.recipients.iter().flatten();
         let values = [Value::from(self.hash.0.to_vec()), message.clone()]
             .into_iter()
-            .chain(recipients)
+            .chain(recipients.map(|to| to.as_str().into()))
             .chain([message, self.fence.0.into(), self.boot.as_uuid().into()]);
         let noted = unit
             .txn
             .execute_raw(unit.statement(&note, values.collect::<Vec<_>>()))
             .await?;
-        Ok(noted.rows_affected() == self.recipients.len() as u64)
+        let noted = noted.rows_affected();
+        Ok(match &self.recipients {
+            Some(each) => noted == each.len() as u64,
+            None => noted > 0,
+        })
     }
 }

@@ -4,12 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use posthaste_domain::stream::StreamName;
 use posthaste_mail::{
-    Breaker, BreakerConfig, FileTransport, MemoryTransport, SmtpConfig, SmtpTransport, Transport,
+    Breaker, BreakerConfig, FileTransport, MemoryTransport, RedirectAll, Several, SmtpConfig,
+    SmtpTransport, Transport, several,
     smtp::{AuthMechanism, ClientCertificate, Credentials, Protocol, Server, Timeouts, TlsMode},
 };
 
 use super::ComposeError;
-use crate::settings::{Auth, Settings, Smtp, Stream, Tls, TransportKind};
+use crate::settings::{Auth, Policy, Settings, Smtp, Stream, Tls, TransportKind};
 
 /// The transport of each stream. One that no stream uses is not made.
 pub(super) fn transports(
@@ -17,22 +18,38 @@ pub(super) fn transports(
 ) -> Result<HashMap<StreamName, Arc<dyn Transport>>, ComposeError> {
     let mut by_name: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
     for configured in &settings.transports {
-        let used = settings
-            .streams
-            .iter()
-            .any(|stream| stream.transport == configured.name);
-        if used {
-            by_name.insert(
-                &configured.name,
-                transport(settings, &configured.name, &configured.kind)?,
-            );
+        let mut streams = settings.streams.iter();
+        if streams.any(|stream| stream.transports.contains(&configured.name)) {
+            let made = transport(settings, &configured.name, &configured.kind)?;
+            by_name.insert(&configured.name, made);
         }
     }
     let of_stream = |stream: &Stream| {
-        let transport = by_name.get(stream.transport.as_str())?;
-        Some((stream.name.clone(), Arc::clone(transport)))
+        let names = stream.transports.iter();
+        let each = names.map(|name| by_name.get(name.as_str()).map(Arc::clone));
+        let one = together(stream, each.collect::<Option<_>>()?)?;
+        let one = match &settings.redirect_all {
+            Some(to) => Arc::new(RedirectAll::to(to.clone(), one)),
+            None => one,
+        };
+        Some((stream.name.clone(), one))
     };
     Ok(settings.streams.iter().filter_map(of_stream).collect())
+}
+
+/// The transports of a stream as one; one alone is itself.
+fn together(stream: &Stream, mut each: Vec<Arc<dyn Transport>>) -> Option<Arc<dyn Transport>> {
+    if each.len() < 2 {
+        return each.pop();
+    }
+    let policy = match &stream.policy {
+        Policy::Failover => several::Policy::Failover,
+        Policy::RoundRobin(weights) => several::Policy::RoundRobin {
+            weights: weights.clone(),
+        },
+    };
+    let name = stream.transports.join("|");
+    Some(Arc::new(Several::of(&name, each, policy)))
 }
 
 fn transport(

@@ -15,7 +15,11 @@ use crate::{
 pub(super) fn holding(settings: &Settings, store: &Arc<Store>) -> Holding {
     let streams = settings.streams.iter();
     let holding = streams.filter(|stream| stream.on_uncertain == OnUncertain::Hold);
-    Holding::new(Arc::clone(store), holding.map(lane_of))
+    Holding::new(
+        Arc::clone(store),
+        holding.map(lane_of),
+        settings.redirect_all.is_some(),
+    )
 }
 
 fn lane_of(stream: &Stream) -> Lane {

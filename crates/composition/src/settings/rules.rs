@@ -147,7 +147,7 @@ impl Settings {
         }
         for stream in &self.streams {
             let to_nobody = self.transports.iter().find(|transport| {
-                transport.name == stream.transport
+                stream.transports.contains(&transport.name)
                     && !matches!(
                         transport.kind,
                         TransportKind::Smtp(_) | TransportKind::Lmtp(_)
@@ -167,23 +167,21 @@ impl Settings {
     }
 
     fn check_streams(&self, notes: &Notes) {
-        for stream in &self.streams {
-            if !self
-                .transports
-                .iter()
-                .any(|transport| transport.name == stream.transport)
-            {
-                if !notes.sound(&format!("streams.{}.transport", stream.name)) {
-                    continue;
-                }
-                let message = if stream.transport.is_empty() {
-                    format!("stream `{}` has no transport", stream.name)
-                } else {
-                    format!(
-                        "stream `{}` uses transport `{}`, which is not configured",
-                        stream.name, stream.transport
-                    )
-                };
+        let sound = |stream: &&Stream| notes.sound(&format!("streams.{}.transport", stream.name));
+        for stream in self.streams.iter().filter(sound) {
+            let unknown = stream.transports.iter().filter(|name| {
+                let mut known = self.transports.iter();
+                !known.any(|transport| transport.name == **name)
+            });
+            let unknown = unknown.map(|name| {
+                format!(
+                    "stream `{}` uses transport `{name}`, which is not configured",
+                    stream.name
+                )
+            });
+            let none = stream.transports.is_empty();
+            let none = none.then(|| format!("stream `{}` has no transport", stream.name));
+            for message in unknown.chain(none) {
                 notes.problem(
                     Problem::new(Code::Conflict, "", message)
                         .with_help("see [transports] in config/default.toml"),

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 
 pub use self::{
     database::{Database, Place},
-    stream::{Durability, Stream},
+    stream::{Durability, Policy, Stream},
 };
 use super::reader::Reader;
 use crate::telemetry;

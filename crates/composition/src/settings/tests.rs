@@ -110,7 +110,8 @@ fn both_shipped_environments_load() {
         .find(|stream| stream.name.as_str() == "otp")
         .unwrap();
     assert_eq!(
-        otp.transport, "relay",
+        otp.transports,
+        ["relay"],
         "what a stream lacks is taken from `transactional`"
     );
     assert_eq!(otp.expiry, std::time::Duration::from_secs(600));

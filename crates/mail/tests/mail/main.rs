@@ -4,5 +4,6 @@ mod breaker;
 mod deliver;
 mod library;
 mod rendering;
+mod several;
 mod support;
 mod uncertain;

@@ -44,7 +44,7 @@ async fn note_under(
         .collect();
     let noted = bench
         .store
-        .put_in_doubt(lease, message.id, &recipients, HASH)
+        .put_in_doubt(lease, message.id, Some(&recipients), HASH)
         .await;
     noted.expect("the store answers")
 }
@@ -76,8 +76,13 @@ async fn what_is_about_to_be_sent_is_noted_for_whoever_comes_next() {
     let (message, _, job) = in_hand(&bench, &["ada@example.com", "bob@example.com"]).await;
     assert!(note(&bench, &message, &job, &[1]).await);
     assert_eq!(in_doubt(&bench, &message).await, [false, true]);
+    let all = bench
+        .store
+        .put_in_doubt((job.lease.boot, job.lease.fence), message.id, None, HASH);
+    assert!(all.await.expect("the store answers"));
+    assert_eq!(in_doubt(&bench, &message).await, [true, true]);
     let (bench, _) = bench.reopen().await;
-    assert_eq!(in_doubt(&bench, &message).await, [false, true]);
+    assert_eq!(in_doubt(&bench, &message).await, [true, true]);
 }
 
 /// P3. Who has lost the job notes nothing, and so sends nothing.

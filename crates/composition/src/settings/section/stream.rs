@@ -16,7 +16,9 @@ use crate::memory_streams::{MemoryBounds, Unsent, WhenFull};
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Stream {
     pub name: StreamName,
-    pub transport: String,
+    /// By which its mail goes, the preferred one first.
+    pub transports: Vec<String>,
+    pub policy: Policy,
     pub priority: i32,
     pub permits: usize,
     /// Of all nodes together.
@@ -48,7 +50,9 @@ impl Stream {
     }
 
     pub(in super::super) fn read(name: StreamName, mut table: Reader<'_>) -> Self {
-        let transport = table.text("transport");
+        let names = "the name of a transport, or a list of them";
+        let transports = table.list("transport", names, |name| Some(name.to_owned()));
+        let policy = policy(&mut table, &transports);
         let ladder = "a list of durations above zero such as [\"30 s\", \"2 min\"]";
         let place = table.place("retry");
         let retry = table.list("retry", ladder, positive_duration);
@@ -63,7 +67,8 @@ impl Stream {
         });
         let stream = Self {
             name,
-            transport,
+            transports,
+            policy,
             priority: table.integer("priority", "an integer", 0, |_| true),
             permits,
             shared: shared_limits(&mut table),
@@ -84,6 +89,39 @@ impl Stream {
         };
         table.finish();
         stream
+    }
+}
+
+/// How its transports share the mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Policy {
+    /// The first, while it works.
+    Failover,
+    /// Each in its turn, by weight.
+    RoundRobin(Vec<u32>),
+}
+
+fn policy(table: &mut Reader<'_>, transports: &[String]) -> Policy {
+    let by_turns = table.choice("policy", &[("failover", false), ("round_robin", true)]);
+    let expected = "a list of integers from 1 to 1000";
+    let weight = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|weight| (1..=1000).contains(weight))
+    };
+    let weights: Vec<u32> = table.list("weights", expected, weight);
+    if !weights.is_empty() && (!by_turns || weights.len() != transports.len()) {
+        let place = table.place("weights");
+        table.conflict(
+            &place,
+            "weights",
+            "one for each transport, with policy = \"round_robin\"",
+        );
+    }
+    if by_turns {
+        Policy::RoundRobin(weights)
+    } else {
+        Policy::Failover
     }
 }
 
