@@ -23,6 +23,7 @@ mod m0010_stored_answers;
 mod m0011_upkeep;
 mod m0012_weeks;
 mod m0013_doubt;
+mod m0014_transcripts;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_upkeep::Migration),
             Box::new(m0012_weeks::Migration),
             Box::new(m0013_doubt::Migration),
+            Box::new(m0014_transcripts::Migration),
         ]
     }
 }

@@ -49,6 +49,10 @@ pub enum Next {
 
 /// How a run ended.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives for each attempt, and is taken apart at once"
+)]
 pub enum Delivered {
     /// It ended: what it did to each delivery, and what follows.
     Ended {

@@ -13,6 +13,7 @@ pub mod file;
 pub mod letter;
 pub mod memory;
 pub mod mime;
+pub mod recorder;
 pub mod redirect;
 pub mod render;
 pub mod several;
@@ -26,6 +27,7 @@ pub use crate::{
     file::FileTransport,
     letter::Letter,
     memory::MemoryTransport,
+    recorder::Recorder,
     redirect::RedirectAll,
     render::{Library, Rendered, Renderer},
     several::Several,

@@ -31,6 +31,8 @@ pub struct Receipt {
 pub struct Trail {
     /// The transport that was chosen among several.
     pub transport: Option<String>,
+    /// What was said over the wire, without secrets and bodies.
+    pub transcript: Option<String>,
 }
 
 /// What an error is about.

@@ -269,6 +269,7 @@ fn attempt(row: &attempts::Model) -> Result<StoredAttempt, StoreError> {
         body_hash: hash
             .map_err(|_| unreadable("attempts.body_hash"))?
             .map(BodyHash),
+        transcript: row.transcript.clone(),
     };
     let reply = Reply {
         stage: Word::read(&row.stage)?,

@@ -136,7 +136,12 @@ async fn write_effects(
             let fence = settlement.lease.fence.0;
             let row =
                 |(result, reply)| attempt_row(report, run, result, reply, fence, *answer, texts);
-            attempts.extend(replied.map(row));
+            let mut rows: Vec<_> = replied.map(row).collect();
+            // One conversation, however many recipients it was about.
+            if let (Some(first), Texts::Kept) = (rows.first_mut(), texts) {
+                first.transcript = Set(run.transcript.clone());
+            }
+            attempts.extend(rows);
         }
     }
     update_deliveries(unit, &outcomes).await?;
@@ -216,6 +221,7 @@ fn attempt_row(
             Texts::Kept => reply.text.clone(),
             Texts::LeftOut => String::new(),
         }),
+        transcript: Set(None),
         ..attempts::ActiveModel::default()
     }
 }

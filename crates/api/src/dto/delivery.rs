@@ -18,10 +18,11 @@ pub struct DeliveriesAnswer {
 impl DeliveriesAnswer {
     /// The answer, in the order given.
     #[must_use]
-    pub fn new(deliveries: &[StoredDelivery]) -> Self {
+    pub fn new(deliveries: &[StoredDelivery], with_transcripts: bool) -> Self {
+        let shown = |delivery| DeliveryAnswer::new(delivery, with_transcripts);
         Self {
             object: "list",
-            data: deliveries.iter().map(DeliveryAnswer::new).collect(),
+            data: deliveries.iter().map(shown).collect(),
         }
     }
 }
@@ -54,10 +55,13 @@ struct AttemptAnswer {
     text: String,
     body_sha256: Option<String>,
     stale: bool,
+    /// The conversation with the server, for operators; it holds every recipient of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcript: Option<String>,
 }
 
 impl DeliveryAnswer {
-    fn new(delivery: &StoredDelivery) -> Self {
+    fn new(delivery: &StoredDelivery, with_transcripts: bool) -> Self {
         // A stale attempt explains a second copy; it did not decide where the delivery stands.
         let last = delivery
             .attempts
@@ -65,6 +69,7 @@ impl DeliveryAnswer {
             .rev()
             .find(|attempt| !attempt.stale);
         let reply = last.map(|attempt| &attempt.reply);
+        let shown = |attempt| AttemptAnswer::new(attempt, with_transcripts);
         Self {
             id: delivery.id.to_string(),
             recipient: show_address(&delivery.recipient),
@@ -77,13 +82,13 @@ impl DeliveryAnswer {
                 .map(|code| code.to_string()),
             text: reply.map(|reply| reply.text.clone()),
             stage: reply.map(|reply| stage_word(reply.stage)),
-            attempts: delivery.attempts.iter().map(AttemptAnswer::new).collect(),
+            attempts: delivery.attempts.iter().map(shown).collect(),
         }
     }
 }
 
 impl AttemptAnswer {
-    fn new(attempt: &StoredAttempt) -> Self {
+    fn new(attempt: &StoredAttempt, with_transcripts: bool) -> Self {
         let (run, reply) = (&attempt.run, &attempt.reply);
         Self {
             at: time(run.started_at),
@@ -97,6 +102,7 @@ impl AttemptAnswer {
             text: reply.text.clone(),
             body_sha256: run.body_hash.map(|hash| hash.to_string()),
             stale: attempt.stale,
+            transcript: run.transcript.clone().filter(|_| with_transcripts),
         }
     }
 }

@@ -19,6 +19,7 @@ pub async fn list(
 ) -> Result<Json<DeliveriesAnswer>, ApiError> {
     let owner = caller.owner(Scope::Read)?;
     let deliveries = state.parts.messages.deliveries(owner, id.known()?).await?;
+    let is_operator = caller.owner(Scope::Admin).is_ok();
     let deliveries = deliveries.ok_or_else(ApiError::not_found)?;
-    Ok(Json(DeliveriesAnswer::new(&deliveries)))
+    Ok(Json(DeliveriesAnswer::new(&deliveries, is_operator)))
 }

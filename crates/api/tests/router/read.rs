@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::{body::Body, http::Request};
 use posthaste_domain::{
     delivery::{AttemptRun, BodyHash, Class, DeliveryState, Reply, Stage},
     id::{DeliveryId, MessageId},
@@ -11,7 +11,7 @@ use posthaste_domain::{
 };
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, now, pinned, request};
+use crate::desk::{Desk, READ_KEY, now, pinned, request};
 
 pub(crate) const ID: &str = "01990000-0000-7000-8000-000000000001";
 
@@ -59,6 +59,7 @@ fn attempt(stage: Stage, class: Class, stale: bool) -> StoredAttempt {
             transport: "relay".into(),
             remote: Some("mx.example.com:25".into()),
             body_hash: Some(BodyHash([1; 32])),
+            transcript: Some("     0 C EHLO localhost\n".into()),
         },
         reply: Reply::new(stage, class, "no such user").with_code(550, "5.1.1".parse().ok()),
         stale,
@@ -198,17 +199,16 @@ async fn deliveries_show_each_attempt_and_the_reply() {
     let id = waiting.id.to_string();
     desk.messages
         .expect_deliveries()
-        .return_once(|_, _| Ok(Some(vec![waiting])));
-    let reply = desk
-        .api()
-        .get(&format!("/emails/{ID}/deliveries"))
-        .await
-        .expect(200);
+        .returning(move |_, _| Ok(Some(vec![waiting.clone()])));
+    let api = desk.api();
+    let path = format!("/emails/{ID}/deliveries");
+    let reply = api.get(&path).await.expect(200);
     let attempt = |stage: &str, stale: bool| {
         json!({
             "at": "2026-12-01T09:00:00.000Z", "duration_ms": 120, "transport": "relay",
             "remote": "mx.example.com:25", "stage": stage, "class": "transient", "code": 550,
             "enhanced_code": "5.1.1", "text": "no such user", "body_sha256": "01".repeat(32), "stale": stale,
+            "transcript": "     0 C EHLO localhost\n",
         })
     };
     let expected = json!({ "object": "list", "data": [{
@@ -217,6 +217,14 @@ async fn deliveries_show_each_attempt_and_the_reply() {
         "text": "no such user", "stage": "dot", "attempts": [attempt("dot", false), attempt("rcpt", true)],
     }] });
     assert_eq!(reply.json(), expected);
+    // The conversation with a server holds every recipient: it is for operators.
+    let reader = Request::builder().uri(&path);
+    let reader = reader.header("Authorization", format!("Bearer {READ_KEY}"));
+    let reader = reader.body(Body::empty()).expect("a request");
+    let shown = api.send(reader).await.expect(200).json();
+    let attempt = &shown["data"][0]["attempts"][0];
+    assert_eq!(attempt["text"], "no such user");
+    assert!(attempt.get("transcript").is_none(), "{attempt}");
 }
 
 #[tokio::test]

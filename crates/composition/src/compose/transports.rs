@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use posthaste_domain::stream::StreamName;
 use posthaste_mail::{
-    Breaker, BreakerConfig, FileTransport, MemoryTransport, RedirectAll, Several, SmtpConfig,
-    SmtpTransport, Transport, several,
+    Breaker, BreakerConfig, FileTransport, MemoryTransport, Recorder, RedirectAll, Several,
+    SmtpConfig, SmtpTransport, Transport, several,
     smtp::{AuthMechanism, ClientCertificate, Credentials, Protocol, Server, Timeouts, TlsMode},
 };
 
@@ -30,6 +30,10 @@ pub(super) fn transports(
         let one = together(stream, each.collect::<Option<_>>()?)?;
         let one = match &settings.redirect_all {
             Some(to) => Arc::new(RedirectAll::to(to.clone(), one)),
+            None => one,
+        };
+        let one = match stream.transcripts {
+            Some(keep) => Arc::new(Recorder::around(one, keep)),
             None => one,
         };
         Some((stream.name.clone(), one))

@@ -47,6 +47,8 @@ pub struct AttemptRun {
     pub remote: Option<String>,
     /// What was sent, once it was rendered.
     pub body_hash: Option<BodyHash>,
+    /// What was said over the wire, where it was kept: read back with the first delivery of the run only.
+    pub transcript: Option<String>,
 }
 
 /// What one run did: the effect that is committed together with the end of its job.

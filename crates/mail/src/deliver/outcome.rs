@@ -98,6 +98,7 @@ impl Run<'_> {
                 .and_then(|doubt| doubt.transport.clone())
                 .unwrap_or_else(|| transport.to_owned()),
             remote,
+            transcript: trail.transcript.clone(),
             body_hash: before.map_or(self.body_hash, |doubt| Some(doubt.body_hash)),
         };
         let report = DeliveryReport {

@@ -35,6 +35,18 @@ pub(super) struct Dialogue {
     pub(super) answers: Vec<Zeroizing<String>>,
 }
 
+impl Dialogue {
+    /// The command as it may be shown: `AUTH PLAIN ***`.
+    pub(super) fn shown(&self) -> String {
+        let mut words = self.command.splitn(3, ' ');
+        let named = words.by_ref().take(2).collect::<Vec<_>>().join(" ");
+        match words.next() {
+            Some(_) => format!("{named} ***"),
+            None => named,
+        }
+    }
+}
+
 impl Credentials {
     /// What to say to a server with these offers. Without any offer PLAIN is tried: some servers forget to say it.
     pub(super) fn dialogue(&self, offered: &Offered) -> Dialogue {

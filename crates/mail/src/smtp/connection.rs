@@ -2,9 +2,11 @@
 
 use std::{future::Future, io, time::Duration};
 
+use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::reply::{Reader, Said, Unreadable};
+use crate::recorder;
 
 /// Room for what a server says to a whole group of commands.
 const READ: usize = 4 * 1024;
@@ -51,7 +53,18 @@ impl Connection {
         }
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8], limit: Duration) -> Result<(), Lost> {
+    /// Writes commands.
+    pub(super) async fn write(&mut self, commands: &[u8], limit: Duration) -> Result<(), Lost> {
+        recorder::client(commands);
+        self.write_silently(commands, limit).await
+    }
+
+    /// Writes what does not belong in a transcript.
+    pub(super) async fn write_silently(
+        &mut self,
+        bytes: &[u8],
+        limit: Duration,
+    ) -> Result<(), Lost> {
         let writing = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
@@ -73,7 +86,25 @@ impl Connection {
                 }
             }
         };
-        within(limit, reading).await?
+        let said = within(limit, reading).await.flatten();
+        match &said {
+            Ok(said) => recorder::server(said.code, &said.lines),
+            Err(lost) => recorder::event(&lost.to_string()),
+        }
+        said
+    }
+
+    /// One secret line, and the reply to it; `shown` stands for it in a transcript.
+    pub(super) async fn secret(
+        &mut self,
+        text: &str,
+        shown: &str,
+        limit: Duration,
+    ) -> Result<Said, Lost> {
+        recorder::client(shown.as_bytes());
+        let line = Zeroizing::new(format!("{text}\r\n"));
+        self.write_silently(line.as_bytes(), limit).await?;
+        self.reply(limit).await
     }
 
     /// One command, and the reply to it. `limit` is for each of the two.

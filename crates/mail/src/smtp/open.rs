@@ -24,7 +24,10 @@ use super::{
     reply::Said,
     session::Session,
 };
-use crate::transport::{Scope, SendError};
+use crate::{
+    recorder,
+    transport::{Scope, SendError},
+};
 
 /// Opens a connection that is ready for MAIL.
 pub(super) async fn open(
@@ -99,6 +102,7 @@ impl Way<'_> {
                 }
             }
         };
+        recorder::event(&format!("connecting to {}", self.remote));
         let connected = within(self.config.timeouts.connect, connecting).await;
         let connected = connected.map_err(|lost| self.lost(Stage::Connect, &lost))?;
         connected.map_err(|error: io::Error| self.failed(Stage::Connect, &error.to_string()))
@@ -122,6 +126,11 @@ impl Way<'_> {
         let shaken = within(self.config.timeouts.tls, shaking).await;
         let shaken = shaken.map_err(|lost| self.lost(Stage::Tls, &lost))?;
         let stream = shaken.map_err(|error| self.failed(Stage::Tls, &error.to_string()))?;
+        let (_, session) = stream.get_ref();
+        recorder::event(&match session.protocol_version() {
+            Some(version) => format!("{version:?}"),
+            None => "TLS".to_owned(),
+        });
         Ok(Box::new(stream))
     }
 
@@ -162,12 +171,13 @@ impl Way<'_> {
     ) -> Result<(), SendError> {
         let limit = self.config.timeouts.command;
         let dialogue = credentials.dialogue(offered);
-        let mut said = connection.command(&dialogue.command, limit).await;
+        let shown = dialogue.shown();
+        let mut said = connection.secret(&dialogue.command, &shown, limit).await;
         for answer in &dialogue.answers {
             if !matches!(&said, Ok(said) if said.code == 334) {
                 break;
             }
-            said = connection.command(answer, limit).await;
+            said = connection.secret(answer, "***", limit).await;
         }
         self.expect(Stage::Auth, 235, said).map(drop)
     }
@@ -193,6 +203,9 @@ impl Way<'_> {
     }
 
     fn error(&self, reply: Reply) -> SendError {
+        if reply.code.is_none() {
+            recorder::event(&reply.text);
+        }
         SendError {
             scope: Scope::Transport,
             reply,

@@ -3,6 +3,7 @@
 mod backends;
 mod hostile;
 mod pipelining;
+mod recording;
 mod server;
 mod tls;
 mod ways;

@@ -155,6 +155,7 @@ async fn finish_one(yard: &Yard) {
             transport: "relay".to_owned(),
             remote: Some("192.0.2.1:25".to_owned()),
             body_hash: None,
+            transcript: None,
         }),
         results: vec![DeliveryResult {
             delivery,

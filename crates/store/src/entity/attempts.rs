@@ -21,6 +21,7 @@ pub(crate) struct Model {
     pub(crate) code: Option<i32>,
     pub(crate) enhanced: Option<String>,
     pub(crate) text: String,
+    pub(crate) transcript: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -38,6 +38,7 @@ pub(crate) fn report(now: Timestamp, message: &NewMessage, state: DeliveryState)
             transport: "relay".into(),
             remote: Some("127.0.0.1:25".into()),
             body_hash: Some(BodyHash([9; 32])),
+            transcript: Some("     0 C EHLO localhost\n".into()),
         }),
         results: message.deliveries.iter().map(result).collect(),
     }
@@ -172,6 +173,12 @@ async fn an_outcome_is_committed_with_the_end_of_its_job() {
         assert_eq!(classes, [Class::Transient, Class::Accepted]);
         assert_eq!(delivery.attempts[1].reply.code, Some(250));
         assert_eq!(delivery.attempts[1].run.body_hash, Some(BodyHash([9; 32])));
+        let kept = delivery.attempts[1].run.transcript.is_some();
+        assert_eq!(
+            kept,
+            delivery.id == message.deliveries[0].id,
+            "once for the run"
+        );
     }
     assert!(
         bench

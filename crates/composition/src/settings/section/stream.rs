@@ -6,6 +6,7 @@ use posthaste_domain::{
     retry_policy::RetryPolicy,
     stream::{OnUncertain, StreamName},
 };
+use posthaste_mail::recorder::Keep;
 use posthaste_queue::{Rate, SharedLimits};
 
 use super::super::reader::{Reader, positive_duration};
@@ -26,6 +27,8 @@ pub struct Stream {
     pub retry: RetryPolicy,
     pub expiry: Duration,
     pub on_uncertain: OnUncertain,
+    /// Which conversations with servers are kept.
+    pub transcripts: Option<Keep>,
     pub durability: Durability,
     pub memory: MemoryBounds,
 }
@@ -77,6 +80,14 @@ impl Stream {
             on_uncertain: table.choice(
                 "on_uncertain",
                 &[("resend", OnUncertain::Resend), ("hold", OnUncertain::Hold)],
+            ),
+            transcripts: table.choice(
+                "transcripts",
+                &[
+                    ("failures", Some(Keep::Failures)),
+                    ("all", Some(Keep::All)),
+                    ("none", None),
+                ],
             ),
             durability: table.choice(
                 "durability",

@@ -6,6 +6,7 @@ use posthaste_domain::delivery::Stage;
 
 use super::{Begun, Opening, RESET, Session};
 use crate::{
+    recorder,
     smtp::classify,
     transport::{Scope, SendError},
 };
@@ -42,6 +43,10 @@ impl Session {
             if !reset.is_empty() {
                 self.reset().await?;
             }
+        }
+        if begun == Begun::Yes {
+            recorder::event("behind the mail before:");
+            recorder::client(commands.as_bytes());
         }
         let said = self.reply(Stage::Mail, deadline).await?;
         match said.code {

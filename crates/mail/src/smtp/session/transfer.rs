@@ -5,7 +5,10 @@ use std::time::Instant;
 use posthaste_domain::delivery::{Class, Reply, Stage};
 
 use super::{Follow, Session};
-use crate::smtp::{Protocol, body, classify};
+use crate::{
+    recorder,
+    smtp::{Protocol, body, classify},
+};
 
 impl Session {
     /// Writes the body and its end, and reads the answer: one, or with LMTP one for each accepted recipient.
@@ -21,6 +24,7 @@ impl Session {
         } else {
             Box::new(body::dotted(message))
         };
+        recorder::body(message.len());
         let mut next = pieces.next();
         while let Some(mut piece) = next {
             next = pieces.next();
@@ -33,7 +37,8 @@ impl Session {
             } else {
                 (Stage::Body, Class::Transient)
             };
-            if let Err(lost) = self.connection.write(&piece, self.limits.body).await {
+            let written = self.connection.write_silently(&piece, self.limits.body);
+            if let Err(lost) = written.await {
                 return broken(stage, class, &lost.to_string());
             }
         }
