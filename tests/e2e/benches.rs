@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::desk::Desk;
+use crate::support::{desk::Desk, sink::Sink};
 
 /// Runs a bench that must work, and gives its document.
 #[track_caller]
@@ -118,4 +118,45 @@ fn a_bench_on_postgresql_drops_what_it_made() {
     let report = bench(&desk, &arguments);
     positive(report.pointer("/pick_up_across/p50_ms").unwrap());
     assert!(is_empty(&desk));
+}
+
+#[test]
+fn bench_send_tells_the_whole_way_and_leaves_nothing_behind() {
+    let desk = Desk::new();
+    let arguments = [
+        "send",
+        "--jobs",
+        "50",
+        "--in-flight",
+        "8",
+        "--connections",
+        "2",
+        "--rounds",
+        "2",
+    ];
+    let report = bench(&desk, &arguments);
+    assert_eq!(report["rounds"].as_array().unwrap().len(), 2);
+    for figure in [
+        "/accept_per_s/best",
+        "/drain_per_s/median",
+        "/end_to_end_per_s/median",
+    ] {
+        positive(report.pointer(figure).unwrap());
+    }
+    let size = report["bytes"].as_u64().unwrap();
+    assert!((4500..5500).contains(&size), "{size} bytes a mail");
+    assert!(is_empty(&desk), "the throw-away database is still there");
+}
+
+#[test]
+fn bench_send_sends_to_the_server_that_is_named() {
+    let Some(sink) = Sink::start() else { return };
+    let desk = Desk::new();
+    let server = format!("127.0.0.1:{}", sink.port());
+    let arguments = ["send", "--smtp", &server, "--jobs", "5", "--rounds", "1"];
+    let report = bench(&desk, &arguments);
+    assert!(report["bytes"].is_null(), "{report}");
+    assert_eq!(sink.history().len(), 10);
+    let wrong = desk.run(&["bench", "send", "--smtp", "nowhere"]);
+    assert_eq!(wrong.status.code(), Some(2));
 }

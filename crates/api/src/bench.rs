@@ -9,19 +9,22 @@ pub mod load;
 mod nowhere;
 mod pick_up;
 mod queue;
+mod send;
+mod sink;
 mod work;
 
 use std::{io, path::Path};
 
 use posthaste_composition::{
     ComposeError,
-    bench::{Ground, GroundError},
+    bench::{Ground, GroundError, Relay},
     settings::{Log, Settings},
     telemetry::{self, TelemetryError},
 };
 use posthaste_queue::QueueError;
 use serde::Serialize;
 
+use self::sink::Sink;
 use crate::{
     cli::{bench::Bench, say},
     failure::Failure,
@@ -78,9 +81,8 @@ pub async fn run(bench: &Bench, settings: &Settings, working_dir: &Path) -> Resu
         ..settings.log.clone()
     };
     telemetry::init(&log).map_err(BenchError::from)?;
-    let ground = Ground::make(settings, working_dir, bench.database());
-    let ground = ground.await.map_err(BenchError::from)?;
-    let told = measure(bench, &ground).await;
+    let (ground, sink) = ground(bench, settings, working_dir).await?;
+    let told = measure(bench, &ground, sink.as_ref()).await;
     let removed = ground.remove().await.map_err(BenchError::from);
     let told = told?;
     say(&told);
@@ -88,7 +90,39 @@ pub async fn run(bench: &Bench, settings: &Settings, working_dir: &Path) -> Resu
     Ok(0)
 }
 
-async fn measure(bench: &Bench, ground: &Ground) -> Result<String, BenchError> {
+/// The ground, and a sink of ours where mails are sent and no other server is named.
+async fn ground(
+    bench: &Bench,
+    settings: &Settings,
+    working_dir: &Path,
+) -> Result<(Ground, Option<Sink>), BenchError> {
+    let database = bench.database();
+    let Bench::Send(send) = bench else {
+        let ground = Ground::make(settings, working_dir, database).await?;
+        return Ok((ground, None));
+    };
+    let (sink, (host, port)) = match &send.smtp {
+        Some(server) => (None, (server.host.clone(), server.port)),
+        None => {
+            let sink = Sink::start()?;
+            let (ip, port) = (sink.address.ip(), sink.address.port());
+            (Some(sink), (ip.to_string(), port))
+        }
+    };
+    let relay = Relay {
+        host,
+        port,
+        connections: send.connections,
+    };
+    let ground = Ground::sending(settings, working_dir, database, &relay).await?;
+    Ok((ground, sink))
+}
+
+async fn measure(
+    bench: &Bench,
+    ground: &Ground,
+    sink: Option<&Sink>,
+) -> Result<String, BenchError> {
     let options = bench.options();
     match bench {
         Bench::Accept(_) => {
@@ -97,6 +131,10 @@ async fn measure(bench: &Bench, ground: &Ground) -> Result<String, BenchError> {
         }
         Bench::Queue(_) => {
             let report = queue::run(ground, &options).await?;
+            Ok(told(bench, &report, || report.lines()))
+        }
+        Bench::Send(send) => {
+            let report = send::run(ground, &options, send.connections, sink).await?;
             Ok(told(bench, &report, || report.lines()))
         }
     }

@@ -1,6 +1,8 @@
 //! A ground to measure on: a throw-away database, and nodes on it as the settings make them. No measurement touches the
 //! database that is served, and nothing leaves the machine.
 
+mod relay;
+
 use std::{
     fmt,
     fs::{self, DirBuilder},
@@ -14,11 +16,13 @@ use posthaste_domain::{
     delivery::DeliveryReport,
     owner::{Owner, Scope},
 };
-use posthaste_queue::{Handover, Queue};
+use posthaste_host::HostBuilder;
+use posthaste_queue::{Handover, Operate, Queue, QueueError};
 pub use posthaste_store::SendEmail;
 use posthaste_store::{DatabasePlace, Migrate, Scratch, ScratchError, Store};
 use uuid::Uuid;
 
+pub use self::relay::{Relay, template};
 use crate::{
     compose::{ComposeError, Composed, compose_with_store},
     settings::{Place, Role, SeededKey, Settings, Transport, TransportKind},
@@ -66,6 +70,28 @@ impl Ground {
         working_dir: &Path,
         database: Option<&str>,
     ) -> Result<Self, GroundError> {
+        Self::make_by(settings, working_dir, database, None).await
+    }
+
+    /// The same with a server that its working nodes send to, and a template to send by.
+    ///
+    /// # Errors
+    /// [`GroundError`].
+    pub async fn sending(
+        settings: &Settings,
+        working_dir: &Path,
+        database: Option<&str>,
+        relay: &Relay,
+    ) -> Result<Self, GroundError> {
+        Self::make_by(settings, working_dir, database, Some(relay)).await
+    }
+
+    async fn make_by(
+        settings: &Settings,
+        working_dir: &Path,
+        database: Option<&str>,
+        relay: Option<&Relay>,
+    ) -> Result<Self, GroundError> {
         let folder = settings.data_dir.join(format!("bench-{}", Uuid::new_v4()));
         let place = match database {
             None => DatabasePlace::Sqlite(folder.join("posthaste.db")),
@@ -94,8 +120,16 @@ impl Ground {
                 return Err(error.into());
             }
         };
+        let mut settings = adapted(settings, &scratch, &folder);
+        if let Some(relay) = relay {
+            let ready = relay.sent_to_by(&mut settings, &folder);
+            ready.map_err(|source| GroundError::Folder {
+                path: folder.clone(),
+                source,
+            })?;
+        }
         Ok(Self {
-            settings: adapted(settings, &scratch, &folder),
+            settings,
             working_dir: working_dir.to_owned(),
             scratch,
             folder,
@@ -120,7 +154,23 @@ impl Ground {
     /// # Errors
     /// [`ComposeError`].
     pub async fn node(&self) -> Result<Node, ComposeError> {
-        let opened = compose_with_store(&self.settings, Migrate::Apply, &self.working_dir).await;
+        self.opened(&self.settings).await
+    }
+
+    /// Opens a node that has a worker too, once its host runs.
+    ///
+    /// # Errors
+    /// [`ComposeError`].
+    pub async fn working_node(&self) -> Result<Node, ComposeError> {
+        let settings = Settings {
+            roles: vec![Role::Api, Role::Worker],
+            ..self.settings.clone()
+        };
+        self.opened(&settings).await
+    }
+
+    async fn opened(&self, settings: &Settings) -> Result<Node, ComposeError> {
+        let opened = compose_with_store(settings, Migrate::Apply, &self.working_dir).await;
         let (composed, store) = opened?;
         Ok(Node { composed, store })
     }
@@ -206,6 +256,24 @@ impl Node {
     #[must_use]
     pub fn queue(&self) -> Arc<dyn Queue<Effects = DeliveryReport>> {
         Arc::<Store>::clone(&self.store)
+    }
+
+    /// A host with its services; to be taken once.
+    #[must_use]
+    pub fn host(&mut self, settings: &Settings) -> HostBuilder {
+        self.composed.host(settings)
+    }
+
+    /// Jobs that have not ended.
+    ///
+    /// # Errors
+    /// [`QueueError`].
+    pub async fn pending(&self) -> Result<u64, QueueError> {
+        let lanes = self.store.lanes().await?;
+        let of_lane = |lane: &posthaste_queue::operate::LaneStatus| {
+            lane.ready + lane.scheduled + lane.leased + lane.suspect
+        };
+        Ok(lanes.iter().map(of_lane).sum())
     }
 
     /// From now on accepted work may go straight to the worker behind `handover`. Only the first call counts.

@@ -105,6 +105,8 @@ pub struct Settings {
     pub queue: Queue,
     pub streams: Vec<Stream>,
     pub transports: Vec<Transport>,
+    /// What a transport of kind smtp has unless it says otherwise.
+    pub smtp: Smtp,
     pub templates: Templates,
     pub clean_up: CleanUp,
     pub shutdown: Shutdown,
@@ -260,7 +262,7 @@ fn from_file(path: &Path) -> Result<Layer, Problem> {
 
 fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
     let smtp = root.table("smtp");
-    Smtp::check_defaults(&smtp);
+    let smtp_defaults = Smtp::defaults(&smtp);
     let smtp = smtp.raw();
     let streams = root.table("streams");
     let first = streams
@@ -307,6 +309,7 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
             .into_iter()
             .map(|(name, table)| Transport::read(&name, table, &smtp))
             .collect(),
+        smtp: smtp_defaults,
         templates: Templates::read(root.table("templates")),
         clean_up: CleanUp::read(root.table("scheduler"), root.table("retention")),
         shutdown: Shutdown::read(root.table("shutdown")),

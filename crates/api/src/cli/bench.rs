@@ -1,5 +1,7 @@
 //! `posthaste bench`: its arguments.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand, builder::RangedU64ValueParser};
 
 use crate::bench::Options;
@@ -11,6 +13,43 @@ pub enum Bench {
     Accept(Arguments),
     /// Put jobs that do nothing into the durable queue and drain them; memory, and the wait for a handler.
     Queue(Arguments),
+    /// Send mail, from the submit over HTTP to a server that takes it: accept, drain, and both at once.
+    Send(Send),
+}
+
+/// What is sent to, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Send {
+    /// The server, which must keep nothing and send nothing on [default: one of our own in this process].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) smtp: Option<Server>,
+    /// Most open connections to it.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub(crate) connections: usize,
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+/// A host and a port.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl FromStr for Server {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = "expected HOST:PORT";
+        let (host, port) = text.rsplit_once(':').ok_or(expected)?;
+        let port = port.parse().map_err(|_| expected)?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        if host.is_empty() {
+            return Err(expected);
+        }
+        Ok(Self { host, port })
+    }
 }
 
 /// How it is measured.
@@ -42,6 +81,7 @@ impl Bench {
     fn arguments(&self) -> &Arguments {
         match self {
             Self::Accept(arguments) | Self::Queue(arguments) => arguments,
+            Self::Send(send) => &send.arguments,
         }
     }
 

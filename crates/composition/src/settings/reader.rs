@@ -225,20 +225,21 @@ impl<'n> Reader<'n> {
     }
 
     /// Reads a copy of this table for its problems alone, but for those that `unimportant` picks.
-    pub(super) fn apart(
+    pub(super) fn apart<T>(
         &self,
-        read: impl FnOnce(Reader<'_>),
+        read: impl FnOnce(Reader<'_>) -> T,
         unimportant: impl Fn(&Problem) -> bool,
-    ) {
+    ) -> T {
         let notes = Notes::default();
         let table = self.values.clone().into_iter().collect();
-        read(Reader::new(&self.section, table, &notes));
+        let value = read(Reader::new(&self.section, table, &notes));
         let important = notes
             .problems
             .into_inner()
             .into_iter()
             .filter(|problem| !unimportant(problem));
         important.for_each(|problem| self.notes.problem(problem));
+        value
     }
 
     /// The table itself is wrong.

@@ -138,12 +138,11 @@ impl Transport {
 }
 
 impl Smtp {
-    /// Tells unknown keys and bad values of `[smtp]`, whether or not a transport uses it.
-    pub(super) fn check_defaults(table: &Reader<'_>) {
-        table.apart(
-            |table| drop(Self::read(table)),
-            |problem| problem.place.is_empty() || problem.message.contains("`smtp.host`"),
-        );
+    /// `[smtp]` itself: unknown keys and bad values are told, whether or not a transport uses it.
+    pub(super) fn defaults(table: &Reader<'_>) -> Self {
+        table.apart(Self::read, |problem| {
+            problem.place.is_empty() || problem.message.contains("`smtp.host`")
+        })
     }
 
     fn read(mut table: Reader<'_>) -> Self {

@@ -90,7 +90,7 @@ async fn refused_recipients_and_unknown_outcomes_stay_where_they_are() {
 async fn where_all_fail_the_one_that_works_first_decides_when() {
     use std::time::Duration;
     let (each, several) = several(Policy::Failover);
-    for (one, wait) in each.iter().zip([None, Some(60), Some(20)]) {
+    for (one, wait) in each.iter().zip([None, Some(20), Some(60)]) {
         let mut reply = Reply::new(Stage::Connect, Class::Transient, "away");
         reply.retry_after = wait.map(Duration::from_secs);
         one.next(posthaste_mail::memory::Act::Fail(SendError {
