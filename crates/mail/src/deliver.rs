@@ -1,5 +1,5 @@
-//! The delivery of one message: look at its expiry, render, write the bytes, sign them, send, and say what that did to
-//! each of its deliveries. What is stored, and when the job runs again, is the caller's business.
+//! The delivery of one message: look at its expiry, render, write, sign, send, and say what that did to each of its
+//! deliveries. What is stored, and when the job runs again, is the caller's business.
 
 use std::{
     collections::HashMap,

@@ -159,6 +159,35 @@ fn every_header_that_counts_is_signed_and_others_are_not() {
     assert_ne!(tags(&mail, "b"), tags(&other, "b"));
 }
 
+/// Checked by hand: what is signed, written out. Of two subjects the last one is named first, so it comes first.
+#[test]
+fn a_signature_stands_over_the_named_headers_and_its_own_field() {
+    let signer = signer(vec![key("a.example", "s", BRISBANE)]);
+    let mail = sign(
+        &signer,
+        "joe@a.example",
+        "Subject: one\r\nFROM:  Joe\r\n <joe@a.example> \r\nX: y\r\nSubject: two\r\n\r\n",
+    );
+    let (field, _) = mail.split_once("\r\nSubject: one").unwrap();
+    let value = field
+        .strip_prefix("DKIM-Signature: ")
+        .unwrap()
+        .replace("\r\n\t", " ");
+    let (unsigned, signature) = value.split_once(" b=").unwrap();
+    let input = format!(
+        "from:Joe <joe@a.example>\r\nsubject:two\r\nsubject:one\r\ndkim-signature:{unsigned} b="
+    );
+    let public = key("a.example", "s", BRISBANE).record().value;
+    let [public, signature] = [
+        public.split_once("p=").unwrap().1,
+        &signature.replace(' ', ""),
+    ]
+    .map(|text| STANDARD.decode(text).unwrap());
+    let hash = ring::digest::digest(&ring::digest::SHA256, input.as_bytes());
+    let public = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, public);
+    public.verify(hash.as_ref(), &signature).unwrap();
+}
+
 #[test]
 fn a_domain_is_signed_by_its_own_keys_else_by_those_of_the_nearest_above() {
     let signer = signer(vec![

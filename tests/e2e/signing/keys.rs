@@ -9,7 +9,8 @@ use crate::support::desk::Desk;
 #[track_caller]
 fn check(desk: &Desk, arguments: &[&str], code: i32) -> (String, String) {
     let output = desk.run(arguments);
-    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{out}{err}");
     (out, err)
 }

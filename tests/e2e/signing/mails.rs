@@ -151,11 +151,11 @@ impl Dice {
                 submit["template"] =
                     json!({ "id": "notice", "variables": { "title": title, "message": message } });
             }
-            1 => put(&mut submit, &mut expected, "text", self.some_body()),
-            2 => put(&mut submit, &mut expected, "html", self.some_body()),
+            1 => put(&mut submit, &mut expected, "text", &self.some_body()),
+            2 => put(&mut submit, &mut expected, "html", &self.some_body()),
             _ => {
-                put(&mut submit, &mut expected, "html", self.some_body());
-                put(&mut submit, &mut expected, "text", self.some_body());
+                put(&mut submit, &mut expected, "html", &self.some_body());
+                put(&mut submit, &mut expected, "text", &self.some_body());
             }
         }
         if self.one_in(3) {
@@ -191,7 +191,7 @@ impl Dice {
     }
 }
 
-fn put(submit: &mut Value, expected: &mut Value, part: &str, body: String) {
+fn put(submit: &mut Value, expected: &mut Value, part: &str, body: &str) {
     expected[part] = json!(body);
     submit[part] = json!(body);
 }
