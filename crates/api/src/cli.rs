@@ -153,7 +153,9 @@ async fn migrate(loaded: &Loaded) -> Result<u8, Failure> {
 }
 
 fn show(loaded: &Loaded, redact: bool) {
-    let hidden = ["host", "address", "path", "dir", "url", "sender", "file"];
+    let hidden = [
+        "host", "domain", "address", "path", "dir", "url", "sender", "file",
+    ];
     for shown in &loaded.shown {
         let last = shown.key.rsplit('.').next().unwrap_or_default();
         let hide =
