@@ -12,6 +12,7 @@ mod nodes;
 mod peers;
 mod refusals;
 mod sessions;
+mod signing;
 mod stopping;
 mod submitting;
 mod uncertain;

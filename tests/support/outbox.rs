@@ -23,6 +23,8 @@ pub(crate) struct Letter {
     pub(crate) raw: Vec<u8>,
     /// The `Message-ID`, without the angle brackets.
     pub(crate) message_id: String,
+    /// The name in `From`, decoded; empty where there is none.
+    pub(crate) sender_name: String,
     /// The addresses in `To`.
     pub(crate) to: Vec<String>,
     /// The subject, decoded.
@@ -71,10 +73,15 @@ impl Letter {
         let message = MessageParser::default()
             .parse(&raw)
             .unwrap_or_else(|| panic!("no mail: {}", path.display()));
+        let sender = message.from().and_then(Address::first);
         let addresses = message.to().into_iter().flat_map(Address::iter);
         Self {
             path: path.to_owned(),
             message_id: message.message_id().unwrap_or_default().to_owned(),
+            sender_name: sender
+                .and_then(|sender| sender.name())
+                .unwrap_or_default()
+                .to_owned(),
             to: addresses
                 .filter_map(|address| address.address().map(str::to_owned))
                 .collect(),

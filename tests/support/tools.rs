@@ -11,7 +11,7 @@ use std::{
 
 use super::figures::{is_set, variable};
 
-/// Where a Python with aiosmtpd is looked for, in the order of `tests/run`.
+/// Where a Python with the tests' packages is looked for, in the order of `tests/run`.
 const PYTHONS: &[&str] = &[
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/.venv/bin/python3"),
     "python3",
@@ -20,11 +20,24 @@ const PYTHONS: &[&str] = &[
 
 /// A Python that has aiosmtpd.
 pub(crate) fn python() -> Option<&'static str> {
-    let found = PYTHONS
-        .iter()
-        .copied()
-        .find(|python| succeeds(python, &["-c", "import aiosmtpd"]));
-    or_skip("a Python with aiosmtpd", found)
+    or_skip("a Python with aiosmtpd", python_with("import aiosmtpd"))
+}
+
+/// A Python that verifies signatures of both kinds.
+pub(crate) fn verifier() -> Option<&'static str> {
+    let found = python_with("import dkim, nacl.signing");
+    or_skip("a Python with dkimpy and PyNaCl", found)
+}
+
+fn python_with(import: &str) -> Option<&'static str> {
+    let mut pythons = PYTHONS.iter().copied();
+    pythons.find(|python| succeeds(python, &["-c", import]))
+}
+
+/// Another verifier of signatures, which Debian keeps beside the programs of the system.
+pub(crate) fn opendkim() -> Option<&'static str> {
+    let mut places = ["opendkim", "/usr/sbin/opendkim"].into_iter();
+    or_skip("opendkim", places.find(|place| succeeds(place, &["-V"])))
 }
 
 /// The tracer that fails, delays or kills at chosen system calls.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary, and how it answers on a terminal.
 
 pub mod bench;
+pub mod dkim;
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use posthaste_composition::settings::{Loaded, Settings, Sources};
 
-use self::bench::Bench;
+use self::{bench::Bench, dkim::Dkim};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "Examples:
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   posthaste serve --config posthaste.toml     serve with your own settings
   posthaste config check --config posthaste.toml
   posthaste config show                       every setting, and where it comes from
+  posthaste dkim new example.com              a key to sign mail by, and the record to publish
   posthaste bench accept                      what is left of a server's rate with each mail on disk";
 
 /// The mail desk of an application.
@@ -69,6 +71,9 @@ enum Command {
     /// Measure this machine and a database.
     #[command(subcommand)]
     Bench(Bench),
+    /// Make keys that sign mail, and print their records.
+    #[command(subcommand)]
+    Dkim(Dkim),
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,7 +107,9 @@ impl Cli {
         let serve = match &self.command {
             Some(Command::Serve(serve)) => serve.clone(),
             None => self.serve.clone(),
-            Some(Command::Config(_) | Command::Db(_) | Command::Bench(_)) => Serve::default(),
+            Some(Command::Config(_) | Command::Db(_) | Command::Bench(_) | Command::Dkim(_)) => {
+                Serve::default()
+            }
         };
         let usual = PathBuf::from("config");
         let is_there = working_dir.join(&usual).is_dir();
@@ -112,23 +119,26 @@ impl Cli {
             file: self.files.config,
             http: serve.http.clone(),
         };
-        let loaded = Settings::load(&sources).map_err(Failure::Settings)?;
+        let load = || Settings::load(&sources).map_err(Failure::Settings);
         match self.command {
             None | Some(Command::Serve(_)) => {
-                crate::serve::serve(loaded, &serve, &working_dir).await
+                crate::serve::serve(load()?, &serve, &working_dir).await
             }
             Some(Command::Config(Config::Check)) => {
-                say(&format!("the settings are sound · {}", loaded.layers));
+                say(&format!("the settings are sound · {}", load()?.layers));
                 Ok(0)
             }
             Some(Command::Config(Config::Show { redact })) => {
-                show(&loaded, redact);
+                show(&load()?, redact);
                 Ok(0)
             }
-            Some(Command::Db(Db::Migrate)) => migrate(&loaded).await,
+            Some(Command::Db(Db::Migrate)) => migrate(&load()?).await,
             Some(Command::Bench(bench)) => {
-                crate::bench::run(&bench, &loaded.settings, &working_dir).await
+                crate::bench::run(&bench, &load()?.settings, &working_dir).await
             }
+            // A key is made before the settings that name it.
+            Some(Command::Dkim(Dkim::New(new))) => new.run(&working_dir),
+            Some(Command::Dkim(Dkim::Show(show))) => show.run(&load()?.settings),
         }
     }
 }
@@ -143,7 +153,9 @@ async fn migrate(loaded: &Loaded) -> Result<u8, Failure> {
 }
 
 fn show(loaded: &Loaded, redact: bool) {
-    let hidden = ["host", "address", "path", "dir", "url", "sender", "file"];
+    let hidden = [
+        "host", "domain", "address", "path", "dir", "url", "sender", "file",
+    ];
     for shown in &loaded.shown {
         let last = shown.key.rsplit('.').next().unwrap_or_default();
         let hide =

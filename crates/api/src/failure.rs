@@ -3,12 +3,17 @@
 use std::{fmt, net::SocketAddr};
 
 use posthaste_composition::{
-    ComposeError, OpenError, secret_key::SecretKeyError, settings::Problem,
+    ComposeError, OpenError,
+    dkim::{NewKeyError, OPENSSL},
+    secret_key::SecretKeyError,
+    settings::Problem,
 };
 use posthaste_host::HostError;
 
 use crate::bench::BenchError;
 
+/// The arguments make no sense.
+const BAD_USAGE: u8 = 2;
 /// Settings cannot be used.
 const BAD_SETTINGS: u8 = 3;
 /// Something that the process needs is not there.
@@ -31,6 +36,16 @@ pub enum Failure {
     Host(HostError),
     /// A measurement.
     Bench(BenchError),
+    /// A key that could not be made.
+    NewKey(NewKeyError),
+    /// No key is configured that signs mail from this domain.
+    NoDkimKey(String),
+}
+
+impl From<NewKeyError> for Failure {
+    fn from(error: NewKeyError) -> Self {
+        Self::NewKey(error)
+    }
 }
 
 impl From<BenchError> for Failure {
@@ -78,8 +93,11 @@ impl Failure {
                 | ComposeError::Folder { .. }
                 | ComposeError::Hasher(_) => NOT_AVAILABLE,
             },
-            Self::Bench(BenchError::Ground(_)) => NOT_AVAILABLE,
-            Self::Host(_) | Self::Bench(_) => 1,
+            Self::Bench(BenchError::Ground(_)) | Self::NewKey(NewKeyError::NoOpenssl(_)) => {
+                NOT_AVAILABLE
+            }
+            Self::NewKey(NewKeyError::Key(_)) => BAD_USAGE,
+            Self::Host(_) | Self::Bench(_) | Self::NewKey(_) | Self::NoDkimKey(_) => 1,
         }
     }
 
@@ -91,6 +109,8 @@ impl Failure {
             Self::Host(_) => "E0101",
             Self::Bench(BenchError::Ground(_)) => "E0208",
             Self::Bench(_) => "E0112",
+            Self::NewKey(_) => "E0503",
+            Self::NoDkimKey(_) => "E0504",
             Self::Compose(error) => match error {
                 ComposeError::Open(OpenError::InUse(_)) => "E0201",
                 ComposeError::DataDir { .. }
@@ -142,6 +162,11 @@ impl Failure {
             Self::Compose(ComposeError::Folder { .. }) => {
                 "give this user the right to write there, or set `dir` of the transport".to_owned()
             }
+            Self::NewKey(NewKeyError::NoOpenssl(_)) => format!(
+                "where there is one: {} -out FILE   (its record: posthaste dkim show DOMAIN, once key_file names it)",
+                OPENSSL.join(" ")
+            ),
+            Self::NoDkimKey(domain) => format!("posthaste dkim new {domain}"),
             _ => return None,
         })
     }
@@ -171,6 +196,8 @@ impl fmt::Display for Failure {
             Self::Compose(error) => chain(f, error)?,
             Self::Host(error) => chain(f, error)?,
             Self::Bench(error) => chain(f, error)?,
+            Self::NewKey(error) => chain(f, error)?,
+            Self::NoDkimKey(domain) => write!(f, "no key signs mail from {domain}")?,
         }
         self.help()
             .map_or(Ok(()), |help| write!(f, "\n  help: {help}"))

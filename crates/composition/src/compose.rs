@@ -221,7 +221,7 @@ pub(crate) async fn compose_with_store(
             Arc::clone(&clock),
             Arc::new(jitter),
         );
-        let deliver = Arc::new(deliver);
+        let deliver = Arc::new(deliver.with_dkim(settings.dkim.clone()));
         let senders = memory.senders(
             Arc::clone(&deliver),
             store.controls(),

@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod compose;
+pub mod dkim;
 pub mod jobs;
 pub mod memory_streams;
 pub mod outbox;

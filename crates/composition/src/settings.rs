@@ -4,6 +4,7 @@
 //! `DATABASE_URL`, `POSTHASTE__SECTION__KEY`, flags. Only this module reads settings; it is given the environment and the
 //! working directory and asks the process for neither.
 
+mod dkim;
 mod layer;
 mod notes;
 mod problem;
@@ -22,6 +23,7 @@ use config::{Config, Map, ValueKind};
 use layer::Layer;
 use notes::Notes;
 use posthaste_domain::{address::EmailAddress, stream::StreamName};
+use posthaste_mail::Signer;
 use reader::Reader;
 
 pub use self::{
@@ -107,6 +109,7 @@ pub struct Settings {
     pub transports: Vec<Transport>,
     /// What a transport of kind smtp has unless it says otherwise.
     pub smtp: Smtp,
+    pub dkim: Signer,
     pub templates: Templates,
     pub clean_up: CleanUp,
     pub shutdown: Shutdown,
@@ -310,6 +313,7 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
             .map(|(name, table)| Transport::read(&name, table, &smtp))
             .collect(),
         smtp: smtp_defaults,
+        dkim: dkim::read(root.table("dkim")),
         templates: Templates::read(root.table("templates")),
         clean_up: CleanUp::read(root.table("scheduler"), root.table("retention")),
         shutdown: Shutdown::read(root.table("shutdown")),

@@ -7,7 +7,10 @@ use crate::{
     clock::{Clock, Timestamp, later},
     id::{DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
-    message::{AtRest, Content, Draft, DraftContent, InternetMessageId, NewDelivery, NewMessage},
+    message::{
+        AtRest, Content, Draft, DraftContent, InternetMessageId, InvalidUnsubscribe, NewDelivery,
+        NewMessage, check_unsubscribe,
+    },
     stores::{Accepted, MessageStore, StoreError},
     stream::{StreamName, Streams},
     template::{PinError, TemplateCatalog, VariableProblem},
@@ -34,6 +37,9 @@ pub enum DraftProblem {
     /// Its time is over already.
     #[error("the expiry is in the past")]
     Expired,
+    /// A header by which people leave a list, of this name.
+    #[error("the header {0}: {1}")]
+    Unsubscribe(String, InvalidUnsubscribe),
 }
 
 /// Why a draft was not accepted.
@@ -176,6 +182,8 @@ impl MailDesk {
         if from.is_none() && defaults.known {
             problems.push(DraftProblem::NoSender);
         }
+        let ways_out = check_unsubscribe(&draft.headers).into_iter();
+        problems.extend(ways_out.map(|(name, why)| DraftProblem::Unsubscribe(name, why)));
         let (Some(from), Some(content), Some(expires_at), true) =
             (from, content, expires_at, problems.is_empty())
         else {

@@ -4,10 +4,15 @@
 mod message_id;
 mod new_message;
 mod part;
+mod unsubscribe;
 
 pub use message_id::{InternetMessageId, InvalidMessageId};
 pub use new_message::{Draft, DraftContent, MAX_RECIPIENTS, NewDelivery, NewMessage, Recipients};
 pub use part::{
-    AtRest, Content, ExtraHeader, InvalidHeader, InvalidSubject, InvalidTag, MAX_HEADER_VALUE,
-    MAX_SUBJECT, Subject, Tag, Variables,
+    AtRest, Content, ExtraHeader, InvalidHeader, InvalidSubject, InvalidTag, MAX_HEADER_NAME,
+    MAX_HEADER_VALUE, MAX_SUBJECT, Subject, Tag, Variables,
+};
+pub use unsubscribe::{
+    InvalidUnsubscribe, LIST_UNSUBSCRIBE, LIST_UNSUBSCRIBE_POST, MAX_LIST_UNSUBSCRIBE,
+    check_unsubscribe,
 };

@@ -1,4 +1,4 @@
-//! The delivery of one message: look at its expiry, render, write the bytes, send, and say what that did to each of its
+//! The delivery of one message: look at its expiry, render, write, sign, send, and say what that did to each of its
 //! deliveries. What is stored, and when the job runs again, is the caller's business.
 
 mod outcome;
@@ -19,6 +19,7 @@ use posthaste_domain::{
 
 use self::outcome::Run;
 use crate::{
+    dkim::{SignError, Signer},
     envelope::Envelope,
     mime,
     render::{RenderError, Renderer},
@@ -74,6 +75,9 @@ pub enum DeliverError {
     /// The store failed.
     #[error("the template version cannot be read")]
     Store(#[source] StoreError),
+    /// This machine cannot sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }
 
 /// Draws a number evenly from 0 to 1.
@@ -87,6 +91,7 @@ pub struct Deliver {
     clock: Arc<dyn Clock>,
     steady: Steady,
     jitter: Jitter,
+    signer: Signer,
 }
 
 impl fmt::Debug for Deliver {
@@ -114,7 +119,14 @@ impl Deliver {
             clock,
             steady: Steady::default(),
             jitter,
+            signer: Signer::default(),
         }
+    }
+
+    /// The same, signing mail of the domains that `signer` has keys of.
+    #[must_use]
+    pub fn with_dkim(self, signer: Signer) -> Self {
+        Self { signer, ..self }
     }
 
     /// Makes one attempt for all deliveries that are open.
@@ -206,9 +218,16 @@ impl Deliver {
             tracing::error!(message.id = %message.id, error, "message cannot be rendered");
             Err(Reply::new(Stage::Render, Class::Permanent, &chain(error)))
         };
-        Ok(match self.renderer.render(message).await {
-            Ok(rendered) => mime::write(message, &rendered).or_else(|error| permanent(&error)),
+        let written = match self.renderer.render(message).await {
+            Ok(rendered) => mime::write(message, &rendered),
             Err(RenderError::Store(error)) => return Err(DeliverError::Store(error)),
+            Err(error) => return Ok(permanent(&error)),
+        };
+        Ok(match written {
+            // Last: whatever changed the bytes after this would break the signature.
+            Ok(bytes) => Ok(self
+                .signer
+                .sign(message.from.address(), message.created_at, bytes)?),
             Err(error) => permanent(&error),
         })
     }

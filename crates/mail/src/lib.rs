@@ -1,5 +1,5 @@
-//! Everything between a stored message and a server that takes it: rendering, MIME, the transports, and the delivery of
-//! one message.
+//! Everything between a stored message and a server that takes it: rendering, MIME, signatures, the transports, and the
+//! delivery of one message.
 //!
 //! Only this crate names lettre. A [`Transport`] reports the outcome for each recipient; its backends (SMTP, file,
 //! memory) pass one `contract`.
@@ -8,6 +8,7 @@ pub mod breaker;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod deliver;
+pub mod dkim;
 pub mod envelope;
 pub mod file;
 pub mod letter;
@@ -23,6 +24,7 @@ pub mod transport;
 pub use crate::{
     breaker::{Breaker, BreakerConfig},
     deliver::{Deliver, DeliverError, Delivered, Jitter, Next},
+    dkim::{DkimKey, DnsRecord, Signer},
     envelope::Envelope,
     file::FileTransport,
     letter::Letter,

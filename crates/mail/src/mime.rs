@@ -4,11 +4,11 @@
 //! in whichever process. Texts are quoted-printable with CRLF line ends, so nothing in a body can end the message or a
 //! line of it. `Bcc` is never written. What comes out is checked once more before anybody sends it.
 
+mod text;
+
 use lettre::message::{
     Body, Mailbox as LettreMailbox, Mailboxes, Message, MultiPart, SinglePart,
-    header::{
-        Bcc, Cc, ContentTransferEncoding, ContentType, Date, HeaderName, HeaderValue, ReplyTo, To,
-    },
+    header::{Bcc, Cc, ContentTransferEncoding, ContentType, Date, HeaderName, ReplyTo, To},
 };
 use posthaste_domain::{address::Mailbox, message::NewMessage};
 
@@ -35,7 +35,10 @@ pub enum MimeError {
 pub fn write(message: &NewMessage, rendered: &Rendered) -> Result<Vec<u8>, MimeError> {
     let mut builder = Message::builder()
         .from(mailbox(&message.from)?)
-        .subject(rendered.subject.as_str())
+        .raw_header(text::header(
+            HeaderName::new_from_ascii_str("Subject"),
+            rendered.subject.as_str(),
+        ))
         .message_id(Some(message.message_id.as_str().to_owned()))
         .header(Date::new(message.created_at.into()));
     if !message.recipients.to.is_empty() {
@@ -49,7 +52,7 @@ pub fn write(message: &NewMessage, rendered: &Rendered) -> Result<Vec<u8>, MimeE
     }
     for header in &message.headers {
         let name = HeaderName::new_from_ascii(header.name().to_owned()).map_err(build)?;
-        builder = builder.raw_header(HeaderValue::new(name, header.value().to_owned()));
+        builder = builder.raw_header(text::header(name, header.value()));
     }
     // lettre wants an envelope and would take it from the headers; a message to hidden recipients only has none there.
     let sender: lettre::Address = message.from.address().expose().parse().map_err(build)?;

@@ -115,3 +115,17 @@ fn the_last_look_finds_each_fault() {
     assert!(found(&[b'x'; 1000]).contains("too long"));
     assert!(check(&[[b'x'; 998].as_slice(), b"\r\n"].concat()).is_ok());
 }
+
+/// What is accepted can be written down: the longest header of each kind.
+#[test]
+fn every_header_that_is_accepted_fits_its_lines() {
+    for value in [
+        "x".repeat(998),
+        "ü".repeat(499),
+        format!("{}b", "a  ".repeat(332)),
+    ] {
+        let mut message = message();
+        message.headers = vec![ExtraHeader::new(&"N".repeat(76), &value).unwrap()];
+        write(&message, &rendered(None, Some("x"))).unwrap();
+    }
+}

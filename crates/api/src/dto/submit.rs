@@ -86,9 +86,11 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
             DraftProblem::Subject(_) => (root.member("template").member("variables"), false),
             DraftProblem::NoSender => (root.member("from"), true),
             DraftProblem::Expired => (root.member("expires_at"), false),
+            DraftProblem::Unsubscribe(name, _) => (root.member("headers").member(name), false),
         };
         let detail = match problem {
             DraftProblem::Variable(variable) => variable.detail,
+            DraftProblem::Unsubscribe(_, why) => why.to_string(),
             DraftProblem::UnknownStream(_)
             | DraftProblem::UnknownTemplate(_)
             | DraftProblem::Subject(_)

@@ -161,6 +161,25 @@ async fn line_breaks_reach_no_header() {
 }
 
 #[tokio::test]
+async fn ways_out_of_a_list_that_nobody_could_take_are_refused() {
+    for (name, value) in [
+        ("list-unsubscribe", "https://a.example/u"),
+        ("List-Unsubscribe", "<http://a.example/u>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("List-Unsubscribe-Post", "yes"),
+    ] {
+        let mail = mail_with(&json!({ "headers": { name: value, "X-A": "b" } }));
+        refused(mail, &[&format!("/headers/{name}")]).await;
+    }
+    let message = stored(mail_with(&json!({ "headers": {
+        "List-Unsubscribe": "<mailto:out@a.example>, <https://a.example/u?t=1>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    } })))
+    .await;
+    assert_eq!(message.headers.len(), 2);
+}
+
+#[tokio::test]
 async fn bounded_lists_are_bounded() {
     let tags: Vec<_> = (0..51)
         .map(|n| json!({ "name": format!("t{n}"), "value": "v" }))

@@ -1,3 +1,4 @@
+mod dkim;
 mod memory_streams;
 mod refusals;
 

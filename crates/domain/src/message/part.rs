@@ -7,6 +7,8 @@ use crate::{address::is_line_or_control, template::TemplateRef};
 
 /// Longest subject, in bytes: one header line (RFC 5322 section 2.1.1).
 pub const MAX_SUBJECT: usize = 998;
+/// Longest name of an extra header: it shares its line with the begin of its value.
+pub const MAX_HEADER_NAME: usize = 76;
 /// Longest value of an extra header, in bytes.
 pub const MAX_HEADER_VALUE: usize = 998;
 
@@ -60,8 +62,8 @@ impl FromStr for Subject {
 /// Why a header is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHeader {
-    /// Not `[A-Za-z0-9-]+`.
-    #[error("header names are letters, digits and hyphens")]
+    /// Not `[A-Za-z0-9-]{1,76}`.
+    #[error("header names are at most {MAX_HEADER_NAME} letters, digits and hyphens")]
     Name,
     /// A header that Posthaste writes itself.
     #[error("this header is set by Posthaste")]
@@ -88,7 +90,7 @@ impl ExtraHeader {
     /// line.
     pub fn new(name: &str, value: &str) -> Result<Self, InvalidHeader> {
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        if !(1..=128).contains(&name.len()) || !name.bytes().all(is_name) {
+        if !(1..=MAX_HEADER_NAME).contains(&name.len()) || !name.bytes().all(is_name) {
             return Err(InvalidHeader::Name);
         }
         if is_reserved(name) {
@@ -285,6 +287,9 @@ mod tests {
         assert_eq!(ExtraHeader::new("X Y", "x"), Err(InvalidHeader::Name));
         assert_eq!(ExtraHeader::new("X:Y", "x"), Err(InvalidHeader::Name));
         assert_eq!(ExtraHeader::new("", "x"), Err(InvalidHeader::Name));
+        let long = "X".repeat(77);
+        assert_eq!(ExtraHeader::new(&long, "x"), Err(InvalidHeader::Name));
+        assert!(ExtraHeader::new(&long[1..], "x").is_ok());
         assert_eq!(
             ExtraHeader::new("X-Y", "a\r\nBcc: b@c.d"),
             Err(InvalidHeader::Value)
