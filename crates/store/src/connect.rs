@@ -38,6 +38,7 @@ use crate::{
     hints::{Hints, Notices},
     lock::{FileLock, LockError},
     operate,
+    outgoing::Loads,
     queue::{self, book::RankBook, marks::Marks},
     seal::{Sealer, SealingKey},
     sweep::Observations,
@@ -103,6 +104,8 @@ pub struct Opened {
 /// The stores and the durable queue of one node.
 pub struct Store {
     pub(crate) reader: DatabaseConnection,
+    /// Workers that wait for what they are to send.
+    pub(crate) loads: Loads,
     pub(crate) backend: DbBackend,
     pub(crate) connector: Connector,
     pub(crate) writer: Writer,
@@ -201,6 +204,7 @@ impl Store {
         Ok((
             Self {
                 reader,
+                loads: Loads::default(),
                 backend,
                 connector,
                 writer,

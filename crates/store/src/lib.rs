@@ -24,6 +24,7 @@ mod lock;
 mod mail_requests;
 mod messages;
 mod operate;
+mod outgoing;
 mod password;
 mod queue;
 mod rows;

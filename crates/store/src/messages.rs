@@ -4,24 +4,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use posthaste_domain::{
-    clock::Timestamp,
-    delivery::{AttemptRun, BodyHash, DeliveryState, Doubt, Reply},
+    delivery::{AttemptRun, BodyHash, DeliveryState, Reply},
     id::{DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
     owner::Owner,
     stores::{
-        Accepted, Finding, MessageStore, OpenDelivery, OutgoingMessage, StoreError, StoreHealth,
-        StoredAttempt, StoredDelivery, StoredMessage,
+        Accepted, Finding, MessageStore, OutgoingMessage, StoreError, StoreHealth, StoredAttempt,
+        StoredDelivery, StoredMessage,
     },
 };
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::{
     Store,
-    convert::{self, count, read, timestamp, unreadable, word::Word},
+    convert::{count, read, timestamp, unreadable, word::Word},
     entity::{attempts, deliveries, jobs, message_bodies, messages},
     queue::State,
     sql::statement,
@@ -114,29 +111,7 @@ impl MessageStore for Store {
     }
 
     async fn outgoing(&self, id: MessageId) -> Result<Option<OutgoingMessage>, StoreError> {
-        let Some((message, rows)) = self.load(id).await? else {
-            return Ok(None);
-        };
-        let mut open = Vec::new();
-        for row in &rows {
-            let state = DeliveryState::read(&row.state)?;
-            if !state.is_final() {
-                let recipient = read("deliveries.recipient", &row.recipient)?;
-                open.push(OpenDelivery {
-                    id: DeliveryId::from_uuid(row.id),
-                    recipient,
-                    state,
-                    tries: count(row.tries),
-                    doubt: doubt(row)?,
-                });
-            }
-        }
-        let expires_at = self.expiry(&message).await?;
-        Ok(Some(OutgoingMessage {
-            message,
-            open,
-            expires_at,
-        }))
+        self.outgoing_message(id).await
     }
 }
 
@@ -169,39 +144,9 @@ impl Store {
             .one(&self.reader)
             .await
             .map_err(read_failed)?;
-        let body = body.unwrap_or_else(|| removed_body(&row));
         let rows = self.delivery_rows(id).await?;
-        let message = convert::message::message(row, body, &rows, &self.sealer)?;
+        let message = self.whole(row, body, &rows)?;
         Ok(Some((message, rows)))
-    }
-
-    /// When the message expires by this node's clock. On PostgreSQL its job says when by the database's.
-    async fn expiry(&self, message: &NewMessage) -> Result<Timestamp, StoreError> {
-        if self.backend != DbBackend::Postgres {
-            return Ok(message.expires_at);
-        }
-        let asked = "SELECT expires_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
-             FROM jobs WHERE id = ? AND expires_at IS NOT NULL";
-        let asked = statement(self.backend, asked, [message.id.as_uuid().into()]);
-        let row = self
-            .reader
-            .query_one_raw(asked)
-            .await
-            .map_err(read_failed)?;
-        let Some(row) = row else {
-            // Stored by a release that did not say, or ended meanwhile.
-            return Ok(message.expires_at);
-        };
-        let column = |index| {
-            let at = row.try_get_by_index(index).map_err(read_failed)?;
-            timestamp(at)
-        };
-        let (expires_at, now) = (column(0)?, column(1)?);
-        if !self.may_expire(now) {
-            return Ok(Timestamp::MAX_UTC);
-        }
-        let expires_at = self.clock.now().checked_add_signed(expires_at - now);
-        Ok(expires_at.unwrap_or(message.expires_at))
     }
 
     async fn delivery_rows(&self, id: MessageId) -> Result<Vec<deliveries::Model>, StoreError> {
@@ -212,28 +157,6 @@ impl Store {
             .await
             .map_err(read_failed)
     }
-}
-
-/// What stands for a body whose time was over before its message's.
-fn removed_body(row: &messages::Model) -> message_bodies::Model {
-    message_bodies::Model {
-        message_id: row.id,
-        html: None,
-        text: None,
-        variables: row.template_name.is_some().then(|| "{}".to_owned()),
-        sealed: None,
-    }
-}
-
-fn doubt(row: &deliveries::Model) -> Result<Option<Doubt>, StoreError> {
-    let Some(hash) = row.doubt_hash.as_deref() else {
-        return Ok(None);
-    };
-    let hash = hash.try_into();
-    Ok(Some(Doubt {
-        body_hash: BodyHash(hash.map_err(|_| unreadable("deliveries.doubt_hash"))?),
-        transport: row.doubt_transport.clone(),
-    }))
 }
 
 fn delivery(

@@ -14,6 +14,7 @@ mod housekeeping;
 mod idempotency;
 mod judging;
 mod jumping;
+mod loading;
 mod model;
 mod operating;
 mod planning;
