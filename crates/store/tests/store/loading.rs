@@ -65,12 +65,15 @@ async fn whoever_is_dropped_while_reading_leaves_nobody_waiting() {
     let bench = Bench::new().await;
     let ids = accepted(&bench, 40).await;
     let mut asked: Vec<_> = ids.iter().map(|id| bench.store.outgoing(*id)).collect();
-    // All stand in line, and the first ones have begun to read for the others.
     for ask in &mut asked {
         assert!(ask.as_mut().now_or_never().is_none(), "it takes a while");
     }
-    let rest = asked.split_off(3);
-    drop(asked);
+    // The first two read for themselves. The third has the next turn, and reads for all behind it.
+    let mut rest = asked.split_off(2);
+    join_all(asked).await;
+    let mut reading = rest.remove(0);
+    assert!(reading.as_mut().now_or_never().is_none(), "it reads");
+    drop(reading);
     for (found, id) in join_all(rest).await.into_iter().zip(&ids[3..]) {
         let found = found.expect("the store answers").expect("it is there");
         assert_eq!(found.message.id, *id);
