@@ -58,7 +58,8 @@ impl Relay {
             kind: TransportKind::Smtp(Box::new(smtp)),
         }];
         let permits = PERMITS_PER_CONNECTION * self.connections;
-        settings.queue.channel_capacity = settings.queue.channel_capacity.max(permits);
+        let of_all = permits * settings.streams.len();
+        settings.queue.channel_capacity = settings.queue.channel_capacity.max(of_all);
         for stream in &mut settings.streams {
             stream.transports = vec![NAME.to_owned()];
             stream.permits = permits;

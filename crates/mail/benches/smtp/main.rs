@@ -1,7 +1,10 @@
 //! The SMTP client beside Postfix's `smtp-source -d` (one process, connections kept), in turn, to the same `smtp-sink`:
-//! mails a second, as a ratio to the peer of the same round.
+//! mails a second, as a ratio to the peer of the same round. Then over one connection to a server that is far away, with
+//! commands that travel together and without.
 //!
 //! `cargo bench -p posthaste-mail --bench smtp [MAILS]`, with Postfix's two tools on the machine (Debian: `postfix`).
+
+mod distance;
 
 use std::{
     process::{Child, Command, Stdio},
@@ -18,7 +21,10 @@ use posthaste_mail::{
 };
 use tokio::{net::TcpStream, task::JoinSet};
 
+use self::distance::Distance;
+
 const ROUNDS: usize = 5;
+const FAR_ROUNDS: usize = 3;
 const MAILS: u64 = 20_000;
 /// Bytes of a mail, as long as `smtp-source` is told to make its own.
 const SIZE: usize = 5000;
@@ -61,7 +67,36 @@ fn main() {
             median(ratios)
         ));
     }
+    print(&format!(
+        "one connection to a distant server, mails/s (median of {FAR_ROUNDS})\n{:>12} {:>12} {:>14} {:>10} {:>8}",
+        "round trip", "smtp-source", "one at a time", "pipelined", "gain"
+    ));
+    for (millis, mails) in [(10, 300), (50, 80)] {
+        far(&runtime, sink.port, millis, mails);
+    }
     sink.stop();
+}
+
+/// The gain is over the same client with one command at a time.
+fn far(runtime: &tokio::runtime::Runtime, sink: u16, millis: u64, mails: u64) {
+    let distance = Distance::to(sink, Duration::from_millis(millis));
+    let distance = runtime.block_on(distance).expect("a port can be had");
+    let mut rates = [const { Vec::new() }; 3];
+    let mut gains = Vec::new();
+    for _ in 0..FAR_ROUNDS {
+        let peer = source(distance.port, 1, mails);
+        let plain = runtime.block_on(ours(distance.port, 1, mails, false));
+        let piped = runtime.block_on(ours(distance.port, 1, mails, true));
+        for (rates, rate) in rates.iter_mut().zip([peer, plain, piped]) {
+            rates.push(rate);
+        }
+        gains.push(piped / plain);
+    }
+    let [peer, plain, piped] = rates.map(median);
+    print(&format!(
+        "{millis:>9} ms {peer:>12.1} {plain:>14.1} {piped:>10.1} {:>8.2}",
+        median(gains)
+    ));
 }
 
 /// `smtp-sink` on a free port, with the extensions that it can be told to offer.
