@@ -159,4 +159,9 @@ fn bench_send_sends_to_the_server_that_is_named() {
     assert_eq!(sink.history().len(), 10);
     let wrong = desk.run(&["bench", "send", "--smtp", "nowhere"]);
     assert_eq!(wrong.status.code(), Some(2));
+    let away = desk.run(&["bench", "send", "--smtp", "127.0.0.1:1", "--jobs", "5"]);
+    let told = String::from_utf8_lossy(&away.stderr);
+    assert_eq!(away.status.code(), Some(1), "{told}");
+    assert!(told.contains("Connection refused"), "{told}");
+    assert!(is_empty(&desk), "the throw-away database is still there");
 }

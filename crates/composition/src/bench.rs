@@ -17,7 +17,7 @@ use posthaste_domain::{
     owner::{Owner, Scope},
 };
 use posthaste_host::HostBuilder;
-use posthaste_queue::{Handover, Operate, Queue, QueueError};
+use posthaste_queue::{Handover, Operate, Queue, QueueError, operate::LaneStatus};
 pub use posthaste_store::SendEmail;
 use posthaste_store::{DatabasePlace, Migrate, Scratch, ScratchError, Store};
 use uuid::Uuid;
@@ -239,6 +239,15 @@ fn adapted(settings: &Settings, scratch: &Scratch, folder: &Path) -> Settings {
 pub const KEY: &str = "re_bench";
 const OWNER: &str = "bench";
 
+/// Jobs that have not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// All.
+    pub all: u64,
+    /// Those that wait for another attempt.
+    pub deferred: u64,
+}
+
 /// One node: what an interface works with, and its queue. No service of it runs.
 pub struct Node {
     composed: Composed,
@@ -268,12 +277,13 @@ impl Node {
     ///
     /// # Errors
     /// [`QueueError`].
-    pub async fn pending(&self) -> Result<u64, QueueError> {
+    pub async fn pending(&self) -> Result<Pending, QueueError> {
         let lanes = self.store.lanes().await?;
-        let of_lane = |lane: &posthaste_queue::operate::LaneStatus| {
-            lane.ready + lane.scheduled + lane.leased + lane.suspect
-        };
-        Ok(lanes.iter().map(of_lane).sum())
+        let of_lane = |lane: &LaneStatus| lane.ready + lane.scheduled + lane.leased + lane.suspect;
+        Ok(Pending {
+            all: lanes.iter().map(of_lane).sum(),
+            deferred: lanes.iter().map(|lane| lane.scheduled).sum(),
+        })
     }
 
     /// From now on accepted work may go straight to the worker behind `handover`. Only the first call counts.
