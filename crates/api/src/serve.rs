@@ -187,6 +187,7 @@ fn way_out(settings: &Settings, kind: &TransportKind) -> String {
             Some(socket) => format!("sent to {}", socket.display()),
             None => format!("sent to {}:{}", smtp.host, smtp.port),
         },
+        TransportKind::Mx(_) => "sent to the servers of each domain".to_owned(),
         TransportKind::File { dir } => {
             let folder = dir
                 .clone()

@@ -33,7 +33,7 @@ pub use self::{
         Accounts, CleanUp, Database, Durability, Http, Log, LogFormat, Place, Policy, Queue,
         SeededKey, Shutdown, Stream, Templates,
     },
-    transport::{Auth, Smtp, Tls, Transport, TransportKind},
+    transport::{Auth, Mx, Smtp, Tls, Transport, TransportKind},
 };
 
 /// Which shipped layer applies, and how careful to be.
@@ -267,6 +267,9 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
     let smtp = root.table("smtp");
     let smtp_defaults = Smtp::defaults(&smtp);
     let smtp = smtp.raw();
+    let mx = root.table("mx");
+    Mx::check_defaults(&mx, &smtp);
+    let mx = mx.raw();
     let streams = root.table("streams");
     let first = streams
         .raw()
@@ -310,7 +313,7 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
             .table("transports")
             .tables()
             .into_iter()
-            .map(|(name, table)| Transport::read(&name, table, &smtp))
+            .map(|(name, table)| Transport::read(&name, table, &smtp, &mx))
             .collect(),
         smtp: smtp_defaults,
         dkim: dkim::read(root.table("dkim")),

@@ -14,6 +14,7 @@ pub mod file;
 pub mod letter;
 pub mod memory;
 pub mod mime;
+pub mod mx;
 pub mod recorder;
 pub mod redirect;
 pub mod render;
@@ -29,6 +30,7 @@ pub use crate::{
     file::FileTransport,
     letter::Letter,
     memory::MemoryTransport,
+    mx::{MxConfig, MxTransport},
     recorder::Recorder,
     redirect::RedirectAll,
     render::{Library, Rendered, Renderer},

@@ -13,7 +13,7 @@ mod open;
 mod pool;
 mod reply;
 mod session;
-mod tls;
+pub(crate) mod tls;
 
 use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -41,6 +41,15 @@ pub enum Server {
         /// Its port.
         port: u16,
     },
+    /// At a host whose addresses are known already.
+    Resolved {
+        /// The name that its certificate must bear.
+        host: String,
+        /// Where it is, in the order in which they are tried.
+        addresses: Vec<IpAddr>,
+        /// Its port.
+        port: u16,
+    },
     /// Behind a socket on this machine.
     Unix(PathBuf),
 }
@@ -49,7 +58,9 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp { host, port } | Self::Resolved { host, port, .. } => {
+                write!(f, "{host}:{port}")
+            }
             Self::Unix(path) => write!(f, "{}", path.display()),
         }
     }
@@ -161,18 +172,24 @@ impl SmtpTransport {
     /// # Errors
     /// [`TlsError`] if certificates cannot be read.
     pub fn new(name: &str, config: SmtpConfig) -> Result<Self, TlsError> {
+        let tls = tls::client_config(config.ca_file.as_deref(), config.certificate.as_ref())?;
+        Ok(Self::with_tls(name, config, tls))
+    }
+
+    /// The same with TLS that is set up already.
+    pub(crate) fn with_tls(name: &str, config: SmtpConfig, tls: Arc<rustls::ClientConfig>) -> Self {
         let limits = Limits {
             connections: config.connections.max(1),
             mails: config.max_messages.max(1),
             age: config.max_age,
             idle: config.max_idle,
         };
-        Ok(Self {
+        Self {
             name: name.to_owned(),
-            tls: tls::client_config(config.ca_file.as_deref(), config.certificate.as_ref())?,
+            tls,
             pool: Pool::new(limits),
             config,
-        })
+        }
     }
 
     /// One transaction with all recipients of the envelope.

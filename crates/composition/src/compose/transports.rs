@@ -4,13 +4,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use posthaste_domain::stream::StreamName;
 use posthaste_mail::{
-    Breaker, BreakerConfig, FileTransport, MemoryTransport, Recorder, RedirectAll, Several,
-    SmtpConfig, SmtpTransport, Transport, several,
+    Breaker, BreakerConfig, FileTransport, MemoryTransport, MxConfig, MxTransport, Recorder,
+    RedirectAll, Several, SmtpConfig, SmtpTransport, Transport,
+    mx::Security,
+    several,
     smtp::{AuthMechanism, ClientCertificate, Credentials, Protocol, Server, Timeouts, TlsMode},
 };
 
 use super::ComposeError;
-use crate::settings::{Auth, Policy, Settings, Smtp, Stream, Tls, TransportKind};
+use crate::settings::{Auth, Mx, Policy, Settings, Smtp, Stream, Tls, TransportKind};
 
 /// The transport of each stream. One that no stream uses is not made.
 pub(super) fn transports(
@@ -64,6 +66,7 @@ fn transport(
     Ok(match kind {
         TransportKind::Smtp(configured) => smtp(name, configured, Protocol::Smtp)?,
         TransportKind::Lmtp(configured) => smtp(name, configured, Protocol::Lmtp)?,
+        TransportKind::Mx(configured) => mx(name, configured)?,
         TransportKind::File { dir } => {
             let folder = dir
                 .clone()
@@ -89,12 +92,36 @@ fn smtp(
         source: Box::new(source),
     };
     let opened = Arc::new(opened.map_err(failed)?);
-    let breaker = BreakerConfig {
+    Ok(Arc::new(Breaker::before(opened, breaker(configured))))
+}
+
+/// Each domain has a breaker of its own inside.
+fn mx(name: &str, configured: &Mx) -> Result<Arc<dyn Transport>, ComposeError> {
+    let config = MxConfig {
+        port: configured.smtp.port,
+        security: if configured.required {
+            Security::Required
+        } else {
+            Security::Opportunistic
+        },
+        at_once: configured.domain_concurrency,
+        breaker: breaker(&configured.smtp),
+        smtp: smtp_config(&configured.smtp, Protocol::Smtp),
+    };
+    let opened = MxTransport::new(name, config, &configured.name_servers);
+    let opened = opened.map_err(|source| ComposeError::Transport {
+        name: name.to_owned(),
+        source: Box::new(source),
+    })?;
+    Ok(Arc::new(opened))
+}
+
+fn breaker(configured: &Smtp) -> BreakerConfig {
+    BreakerConfig {
         failures: configured.breaker_failures,
         wait: configured.breaker_wait,
         max_wait: configured.breaker_max_wait,
-    };
-    Ok(Arc::new(Breaker::before(opened, breaker)))
+    }
 }
 
 fn smtp_config(configured: &Smtp, protocol: Protocol) -> SmtpConfig {

@@ -145,12 +145,28 @@ impl Settings {
                 notes.problem(Problem::new(Code::BadValue, "", message));
             }
         }
+        for transport in &self.transports {
+            let TransportKind::Mx(mx) = &transport.kind else {
+                continue;
+            };
+            if mx.smtp.hello_name == "localhost" {
+                let message = format!(
+                    "transport `{}` must say this machine's name to the servers it sends to, not `localhost`",
+                    transport.name
+                );
+                notes.problem(
+                    Problem::new(Code::Missing, &transport.place, message).with_help(
+                        "set hello_name to a name that leads back to this machine's address",
+                    ),
+                );
+            }
+        }
         for stream in &self.streams {
             let to_nobody = self.transports.iter().find(|transport| {
                 stream.transports.contains(&transport.name)
                     && !matches!(
                         transport.kind,
-                        TransportKind::Smtp(_) | TransportKind::Lmtp(_)
+                        TransportKind::Smtp(_) | TransportKind::Lmtp(_) | TransportKind::Mx(_)
                     )
             });
             if let Some(transport) = to_nobody {

@@ -119,6 +119,21 @@ fn both_shipped_environments_load() {
 }
 
 #[test]
+fn a_transport_to_the_servers_of_each_domain_has_defaults_of_its_own() {
+    let file = "[transports.out]\nkind = \"mx\"\nhello_name = \"mail.example.com\"\ntls = \"required\"\n\
+        name_servers = [\"127.0.0.1:5353\"]\n[streams.transactional]\ntransport = \"out\"\n";
+    let settings = Place::new(&[]).file(file).settings();
+    let out = settings.transports.iter().find(|one| one.name == "out");
+    let TransportKind::Mx(mx) = &out.expect("it is configured").kind else {
+        panic!("straight to the servers")
+    };
+    assert_eq!((mx.smtp.port, mx.required), (25, true));
+    assert_eq!(mx.smtp.max_idle, std::time::Duration::from_secs(5));
+    assert_eq!(mx.smtp.max_messages, 100, "the rest is that of [smtp]");
+    assert_eq!(mx.name_servers, ["127.0.0.1:5353".parse().unwrap()]);
+}
+
+#[test]
 fn later_layers_win() {
     let place = Place::new(&[("PORT", "2000"), ("POSTHASTE__HTTP__PORT", "3000")])
         .file("[http]\nport = 1000\n");

@@ -1,6 +1,11 @@
 //! `[transports.NAME]`, with the defaults of `[smtp]`.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use config::Value;
 use secrecy::SecretString;
@@ -25,6 +30,8 @@ pub enum TransportKind {
     Smtp(Box<Smtp>),
     /// To a server that speaks LMTP (RFC 2033).
     Lmtp(Box<Smtp>),
+    /// Straight to the servers of each recipient's domain.
+    Mx(Box<Mx>),
     /// Into a folder; `mail` in `data_dir` if none is named.
     File {
         /// The folder.
@@ -98,18 +105,25 @@ pub struct Smtp {
 enum Word {
     Smtp,
     Lmtp,
+    Mx,
     File,
     Memory,
 }
 
 impl Transport {
-    pub(super) fn read(name: &str, mut table: Reader<'_>, smtp: &BTreeMap<String, Value>) -> Self {
+    pub(super) fn read(
+        name: &str,
+        mut table: Reader<'_>,
+        smtp: &BTreeMap<String, Value>,
+        mx: &BTreeMap<String, Value>,
+    ) -> Self {
         let place = table.place("kind");
         let kind = table.choice(
             "kind",
             &[
                 ("smtp", Word::Smtp),
                 ("lmtp", Word::Lmtp),
+                ("mx", Word::Mx),
                 ("file", Word::File),
                 ("memory", Word::Memory),
             ],
@@ -117,6 +131,7 @@ impl Transport {
         let kind = match kind {
             Word::Smtp => TransportKind::Smtp(Box::new(Smtp::read(table.or(smtp)))),
             Word::Lmtp => TransportKind::Lmtp(Box::new(Smtp::read(table.or(smtp)))),
+            Word::Mx => TransportKind::Mx(Box::new(Mx::read(table.or(mx).or(smtp)))),
             Word::File => {
                 let dir = table.given("dir");
                 table.finish();
@@ -155,6 +170,15 @@ impl Smtp {
                 ("none", Tls::None),
             ],
         );
+        let host = table.text("host");
+        let smtp = Self::of_server(&mut table, tls, host);
+        smtp.check(&mut table);
+        table.finish();
+        smtp
+    }
+
+    /// Everything but what two keys say together.
+    fn of_server(table: &mut Reader<'_>, tls: Tls, host: String) -> Self {
         let auth = table.choice(
             "auth",
             &[
@@ -171,18 +195,18 @@ impl Smtp {
             (0, Tls::Opportunistic | Tls::None) => 25,
             (port, _) => port,
         };
-        let smtp = Self {
-            host: table.text("host"),
+        Self {
+            host,
             port,
-            socket: path(&mut table, "socket"),
-            source_address: source_address(&mut table),
+            socket: path(table, "socket"),
+            source_address: source_address(table),
             tls,
             auth,
             username: table.text("username"),
             password: table.secret("password"),
-            ca_file: path(&mut table, "ca_file"),
-            certificate_file: path(&mut table, "certificate_file"),
-            certificate_key_file: path(&mut table, "certificate_key_file"),
+            ca_file: path(table, "ca_file"),
+            certificate_file: path(table, "certificate_file"),
+            certificate_key_file: path(table, "certificate_key_file"),
             hello_name: table.text("hello_name"),
             pipelining: table.flag("pipelining"),
             chunking: table.flag("chunking"),
@@ -203,10 +227,7 @@ impl Smtp {
             envelope_timeout: table.positive_duration("envelope_timeout"),
             body_timeout: table.positive_duration("body_timeout"),
             dot_timeout: table.positive_duration("dot_timeout"),
-        };
-        smtp.check(&mut table);
-        table.finish();
-        smtp
+        }
     }
 
     /// What two keys say together.
@@ -239,6 +260,68 @@ impl Smtp {
                 "certificate_file",
                 "certificate_file and certificate_key_file belong together",
             );
+        }
+    }
+}
+
+/// Straight to the servers of each domain.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Mx {
+    /// Of each server, whose host and TLS mode follow from the domain.
+    pub smtp: Smtp,
+    pub required: bool,
+    pub name_servers: Vec<SocketAddr>,
+    pub domain_concurrency: usize,
+}
+
+impl Mx {
+    /// Tells unknown keys and bad values of `[mx]`, whether or not a transport uses it.
+    pub(super) fn check_defaults(table: &Reader<'_>, smtp: &BTreeMap<String, Value>) {
+        let read = |table: Reader<'_>| drop(Self::read(table.or(smtp)));
+        let own: Vec<_> = table.raw().into_keys().collect();
+        // What comes from `[smtp]` is told there.
+        table.apart(read, |problem| {
+            let is_of = |key: &String| problem.message.contains(&format!("`mx.{key}`"));
+            problem.place.is_empty() || !own.iter().any(is_of)
+        });
+    }
+
+    fn read(mut table: Reader<'_>) -> Self {
+        let required = table.choice("tls", &[("opportunistic", false), ("required", true)]);
+        let name_servers = table.list(
+            "name_servers",
+            "a list of addresses with ports such as [\"127.0.0.1:53\"]",
+            |text| text.parse().ok(),
+        );
+        let domain_concurrency =
+            table.integer("domain_concurrency", "an integer from 1 to 1000", 1, |n| {
+                (1..=1000).contains(n)
+            });
+        let host = table.given("host").unwrap_or_default();
+        let smtp = Smtp::of_server(&mut table, Tls::Opportunistic, host);
+        // What is of one server can be of none here.
+        for (key, given) in [
+            ("socket", smtp.socket.is_some()),
+            ("host", !smtp.host.is_empty()),
+            ("username", !smtp.username.is_empty()),
+            ("password", smtp.password.is_some()),
+        ] {
+            if given {
+                let place = table.place(key);
+                let text =
+                    "mail goes to the servers of each domain: there is no host and no log-in";
+                table.conflict(&place, key, text);
+            }
+        }
+        // Of one server too, and always there.
+        table.flag("tls_none_anywhere");
+        table.finish();
+        Self {
+            smtp,
+            required,
+            name_servers,
+            domain_concurrency,
         }
     }
 }

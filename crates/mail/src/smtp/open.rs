@@ -94,8 +94,8 @@ impl Way<'_> {
                     let socket = UnixStream::connect(path).await?;
                     Ok((Box::new(socket) as Box<dyn Stream>, true))
                 }
-                Server::Tcp { host, port } => {
-                    let (socket, peer) = connect_to_any(host, *port, self.config.source).await?;
+                Server::Tcp { .. } | Server::Resolved { .. } => {
+                    let (socket, peer) = self.connect_to_any().await?;
                     // Without it the last write of a mail waits for the answer to the one before.
                     socket.set_nodelay(true)?;
                     Ok((Box::new(socket) as Box<dyn Stream>, peer.ip().is_loopback()))
@@ -108,13 +108,45 @@ impl Way<'_> {
         connected.map_err(|error: io::Error| self.failed(Stage::Connect, &error.to_string()))
     }
 
+    /// The first of a host's addresses that takes the connection, in the resolver's order (RFC 6724); with a source only
+    /// those of its family.
+    async fn connect_to_any(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let addresses: Vec<SocketAddr> = match &self.config.server {
+            Server::Tcp { host, port } => tokio::net::lookup_host((host.as_str(), *port))
+                .await?
+                .collect(),
+            Server::Resolved {
+                addresses, port, ..
+            } => {
+                let at = |ip: &IpAddr| SocketAddr::new(*ip, *port);
+                addresses.iter().map(at).collect()
+            }
+            Server::Unix(_) => Vec::new(),
+        };
+        let source = self.config.source;
+        let mut failed = io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "the host has no address of the source's family",
+        );
+        for address in addresses {
+            if source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
+                continue;
+            }
+            match connect_to(address, source).await {
+                Ok(socket) => return Ok((socket, address)),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
     async fn handshake(
         &self,
         stream: Box<dyn Stream>,
         tls: &Arc<ClientConfig>,
     ) -> Result<Box<dyn Stream>, SendError> {
         let host = match &self.config.server {
-            Server::Tcp { host, .. } => host.clone(),
+            Server::Tcp { host, .. } | Server::Resolved { host, .. } => host.clone(),
             Server::Unix(_) => "localhost".to_owned(),
         };
         let name = ServerName::try_from(host);
@@ -213,30 +245,6 @@ impl Way<'_> {
             trail: None,
         }
     }
-}
-
-/// The first of a host's addresses that takes the connection, in the resolver's order (RFC 6724); with a source only
-/// those of its family.
-async fn connect_to_any(
-    host: &str,
-    port: u16,
-    source: Option<IpAddr>,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    let addresses = tokio::net::lookup_host((host, port)).await?;
-    let mut failed = io::Error::new(
-        io::ErrorKind::AddrNotAvailable,
-        "the host has no address of the source's family",
-    );
-    for address in addresses {
-        if source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
-            continue;
-        }
-        match connect_to(address, source).await {
-            Ok(socket) => return Ok((socket, address)),
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
 }
 
 async fn connect_to(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {

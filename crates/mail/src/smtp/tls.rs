@@ -1,12 +1,21 @@
-//! TLS for connections to servers: certificates are always verified, TLS 1.2 or later.
+//! TLS for connections to servers, 1.2 or later. Certificates are verified, but for mail straight to the servers of a domain,
+//! most of which show one that nobody can verify.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    WantsVerifier,
+    client::{
+        WantsClientCert,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 
 use super::ClientCertificate;
 
@@ -25,7 +34,7 @@ pub enum TlsError {
 }
 
 /// Trusts the system's certificates and those of `ca_file`, and shows `own` where a server asks.
-pub(super) fn client_config(
+pub(crate) fn client_config(
     ca_file: Option<&Path>,
     own: Option<&ClientCertificate>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
@@ -39,10 +48,26 @@ pub(super) fn client_config(
             return Err(TlsError::CaFile(path.to_owned()));
         }
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    shown(builder()?.with_root_certificates(roots), own)
+}
+
+/// Whoever answers is believed: against those who only listen, where the other way would be to send in clear (RFC 7435).
+pub(crate) fn unverified(own: Option<&ClientCertificate>) -> Result<Arc<ClientConfig>, TlsError> {
+    let anybody = Arc::new(Anybody(Arc::new(ring::default_provider())));
+    let dangerous = builder()?.dangerous();
+    shown(dangerous.with_custom_certificate_verifier(anybody), own)
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(TlsError::Config)?
-        .with_root_certificates(roots);
+        .map_err(TlsError::Config)
+}
+
+fn shown(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    own: Option<&ClientCertificate>,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let config = match own {
         None => builder.with_no_client_auth(),
         Some(ClientCertificate {
@@ -63,4 +88,53 @@ fn certificates(path: &Path) -> Option<Vec<CertificateDer<'static>>> {
     let certificates = CertificateDer::pem_file_iter(path).ok()?;
     let certificates: Vec<_> = certificates.collect::<Result<_, _>>().ok()?;
     Some(certificates).filter(|all| !all.is_empty())
+}
+
+/// Takes any certificate, but only from whoever has its key.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }

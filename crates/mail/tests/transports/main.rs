@@ -2,6 +2,8 @@
 
 mod backends;
 mod hostile;
+mod mx;
+mod names;
 mod pipelining;
 mod recording;
 mod server;

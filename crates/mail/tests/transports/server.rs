@@ -81,7 +81,12 @@ impl Server {
 
     /// A server that speaks TLS with `tls`: from the first byte, or after STARTTLS.
     pub(crate) async fn with(tls: Option<Tls>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), tls).await
+    }
+
+    /// The same at an address of the loopback.
+    pub(crate) async fn at(address: SocketAddr, tls: Option<Tls>) -> Self {
+        let listener = TcpListener::bind(address)
             .await
             .expect("loopback can be listened on");
         let address = listener.local_addr().expect("it is bound");

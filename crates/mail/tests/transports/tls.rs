@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::server::{Say, Server, Tls};
 
 /// A certificate for `name`, and a server's side of TLS with it.
-fn certificate(name: &str, implicit: bool) -> (tempfile::NamedTempFile, Tls) {
+pub(crate) fn certificate(name: &str, implicit: bool) -> (tempfile::NamedTempFile, Tls) {
     let made =
         rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate can be made");
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
