@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use posthaste_composition::{
     Composed, Migrate, compose,
-    settings::{Environment, Loaded, Place, Role, Settings, TransportKind},
+    settings::{Environment, Layout, Loaded, Place, Role, Settings, TransportKind},
     telemetry,
 };
 use posthaste_host::{HostError, ProcessSignals, Signals};
@@ -188,13 +188,16 @@ fn way_out(settings: &Settings, kind: &TransportKind) -> String {
             None => format!("sent to {}:{}", smtp.host, smtp.port),
         },
         TransportKind::Mx(_) => "sent to the servers of each domain".to_owned(),
-        TransportKind::File { dir } => {
+        TransportKind::File { dir, layout } => {
             let folder = dir
                 .clone()
                 .unwrap_or_else(|| settings.data_dir.join("mail"));
             format!(
                 "captured in {}; nothing leaves this machine",
-                folder.join("*.eml").display()
+                match layout {
+                    Layout::Eml => folder.join("*.eml").display().to_string(),
+                    Layout::Maildir => format!("{} (Maildir)", folder.display()),
+                }
             )
         }
         TransportKind::Memory => "kept in memory until the process ends".to_owned(),

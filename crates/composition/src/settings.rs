@@ -33,7 +33,7 @@ pub use self::{
         Accounts, CleanUp, Database, Durability, Http, Log, LogFormat, Place, Policy, Queue,
         SeededKey, Shutdown, Stream, Templates,
     },
-    transport::{Auth, Mx, Smtp, Tls, Transport, TransportKind},
+    transport::{Auth, Layout, Mx, Smtp, Tls, Transport, TransportKind},
 };
 
 /// Which shipped layer applies, and how careful to be.

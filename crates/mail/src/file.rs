@@ -1,13 +1,13 @@
-//! Mail into a folder: `<id>.eml`, which any mail program opens, and `<id>.json` with the envelope.
+//! Mail into a folder: as `<id>.eml`, which any mail program opens, with `<id>.json` for the envelope, or as a Maildir.
 //!
-//! A visible `.eml` is complete and synced, and so is the `.json` beside it: each is written to a temporary file, synced
-//! and renamed, the envelope first. A resend overwrites with equal bytes. Names come from our own ids only; files are for
-//! their owner alone.
+//! A mail that is visible is complete and synced: it is written to a temporary file, synced and renamed. A resend
+//! overwrites with equal bytes. Names come from our own ids only; files are for their owner alone.
+
+mod layout;
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fmt::Write,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,8 @@ use async_trait::async_trait;
 use posthaste_domain::delivery::{Class, Reply, Stage};
 use serde::Serialize;
 
+pub use self::layout::Layout;
+use self::layout::Work;
 use crate::{
     envelope::Envelope,
     transport::{Gate, Passing, Receipt, Scope, SendError, Transport, hash_of},
@@ -25,6 +27,7 @@ use crate::{
 pub struct FileTransport {
     name: String,
     folder: PathBuf,
+    layout: Layout,
 }
 
 /// The folder cannot be made or written.
@@ -46,27 +49,28 @@ struct StoredEnvelope<'a> {
 }
 
 impl FileTransport {
-    /// A transport into `folder`, which is made if it is not there, and tried.
+    /// A transport into `folder`, which is made if it is not there, and tried; mails lie in it as `.eml`.
     ///
     /// # Errors
     /// [`FolderError`] if nothing can be written there.
     pub fn open(name: &str, folder: &Path) -> Result<Self, FolderError> {
-        let failed = |source| FolderError {
+        Self::open_as(name, folder, Layout::Eml)
+    }
+
+    /// The same in another layout.
+    ///
+    /// # Errors
+    /// [`FolderError`] if nothing can be written there.
+    pub fn open_as(name: &str, folder: &Path, layout: Layout) -> Result<Self, FolderError> {
+        let prepared = layout.prepare(folder);
+        prepared.map_err(|source| FolderError {
             folder: folder.to_owned(),
             source,
-        };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
-        let trial = folder.join(format!(".{}.trial", std::process::id()));
-        write_synced(&trial, b"")
-            .and_then(|()| fs::remove_file(&trial))
-            .map_err(failed)?;
+        })?;
         Ok(Self {
             name: name.to_owned(),
             folder: folder.to_owned(),
+            layout,
         })
     }
 }
@@ -97,11 +101,14 @@ impl Transport for FileTransport {
         gate.open(passing)
             .await
             .map_err(|shut| failed(Scope::Gate, Stage::Body, &shut.to_string()))?;
-        let path = self.folder.join(format!("{}.eml", envelope.id));
+        let name = envelope.id.to_string();
+        let path = self.layout.place(&self.folder, &name);
         let work = Work {
             folder: self.folder.clone(),
-            name: envelope.id.to_string(),
+            layout: self.layout,
+            name,
             notes: notes(envelope),
+            trace: trace(envelope),
             message: message.to_vec(),
         };
         // Off the runtime's threads. Once begun it runs to its end, whoever still waits: it leaves whole files or none.
@@ -132,39 +139,12 @@ fn notes(envelope: &Envelope) -> Vec<u8> {
     serde_json::to_vec_pretty(&stored).expect("texts and lists of texts are always JSON")
 }
 
-/// One mail to be written.
-struct Work {
-    folder: PathBuf,
-    name: String,
-    notes: Vec<u8>,
-    message: Vec<u8>,
-}
-
-impl Work {
-    fn run(&self) -> io::Result<()> {
-        self.put("json", &self.notes)?;
-        self.put("eml", &self.message)
+/// The envelope as a delivery agent writes it on top of a mail (RFC 5321 section 4.4).
+fn trace(envelope: &Envelope) -> String {
+    let mut trace = format!("Return-Path: <{}>\r\n", envelope.sender.expose());
+    for recipient in &envelope.recipients {
+        let line = writeln!(trace, "Delivered-To: {}\r", recipient.expose());
+        line.expect("a text takes what is written");
     }
-
-    fn put(&self, kind: &str, content: &[u8]) -> io::Result<()> {
-        let temporary = self.folder.join(format!(".{}.{kind}.tmp", self.name));
-        write_synced(&temporary, content)?;
-        fs::rename(
-            &temporary,
-            self.folder.join(format!("{}.{kind}", self.name)),
-        )?;
-        // The new name is on disk only when the folder is.
-        File::open(&self.folder)?.sync_all()
-    }
-}
-
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    trace
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -29,17 +30,45 @@ pub struct SentMail {
 pub enum Act {
     /// Fails as a whole.
     Fail(SendError),
+    /// Takes the mail, after a while.
+    Delay(Duration),
+    /// Loses the connection before the end of the mail: nothing is taken.
+    Drop,
+    /// Takes the mail, and loses the connection before it says so: the outcome is unknown.
+    Lose,
     /// Never returns.
     Hang,
     /// Panics.
     Panic,
 }
 
+/// What was waited for did not come.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no such mail within {within:?}; taken meanwhile: {}", list(sent))]
+pub struct NoSuchMail {
+    /// How long it was waited for.
+    pub within: Duration,
+    /// What was taken.
+    pub sent: Vec<SentMail>,
+}
+
+fn list(sent: &[SentMail]) -> String {
+    if sent.is_empty() {
+        return "nothing".to_owned();
+    }
+    let mail = |mail: &SentMail| {
+        let to = mail.envelope.recipients.iter();
+        let to: Vec<_> = to.map(ToString::to_string).collect();
+        format!("{} bytes to {}", mail.message.len(), to.join(", "))
+    };
+    sent.iter().map(mail).collect::<Vec<_>>().join("; ")
+}
+
 #[derive(Debug, Default)]
 struct State {
     script: VecDeque<Act>,
     refused: HashMap<String, Reply>,
-    sent: Vec<SentMail>,
+    sent: VecDeque<SentMail>,
     open: usize,
 }
 
@@ -47,16 +76,24 @@ struct State {
 #[derive(Debug)]
 pub struct MemoryTransport {
     name: String,
+    most: usize,
     state: Mutex<State>,
     count: watch::Sender<usize>,
 }
 
 impl MemoryTransport {
-    /// A transport with an empty inbox.
+    /// A transport with an empty inbox, which keeps every mail.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::keeping(name, usize::MAX)
+    }
+
+    /// The same for a process that runs long: of more mails than `most` the oldest are forgotten.
+    #[must_use]
+    pub fn keeping(name: &str, most: usize) -> Self {
         Self {
             name: name.to_owned(),
+            most,
             state: Mutex::default(),
             count: watch::channel(0).0,
         }
@@ -65,6 +102,16 @@ impl MemoryTransport {
     /// The next call that has no act yet does this instead of taking the mail.
     pub fn next(&self, act: Act) {
         self.state().script.push_back(act);
+    }
+
+    /// The next call that has no act yet is answered so as a whole.
+    pub fn fail_next(&self, reply: Reply) {
+        self.next(Act::Fail(SendError {
+            scope: Scope::Message,
+            reply,
+            remote: None,
+            trail: None,
+        }));
     }
 
     /// From now on `recipient` gets this reply.
@@ -77,10 +124,15 @@ impl MemoryTransport {
         self.state().refused.remove(recipient);
     }
 
-    /// Every mail that was taken, oldest first.
+    /// Every mail that was taken and is kept, oldest first.
     #[must_use]
     pub fn sent(&self) -> Vec<SentMail> {
-        self.state().sent.clone()
+        self.state().sent.iter().cloned().collect()
+    }
+
+    /// Forgets every mail, and goes on counting.
+    pub fn clear(&self) {
+        self.state().sent.clear();
     }
 
     /// Calls that have begun and not ended.
@@ -95,6 +147,33 @@ impl MemoryTransport {
         // Cannot fail: the sender is ours.
         taken.wait_for(|taken| *taken >= count).await.ok();
         self.sent()
+    }
+
+    /// Waits until a mail of this kind was taken: woken, not looking again and again, so that it works where time is paused.
+    ///
+    /// # Errors
+    /// [`NoSuchMail`] after `within`, with what was taken instead.
+    pub async fn wait_until(
+        &self,
+        within: Duration,
+        is_it: impl Fn(&SentMail) -> bool,
+    ) -> Result<SentMail, NoSuchMail> {
+        let mut taken = self.count.subscribe();
+        let found = tokio::time::timeout(within, async {
+            loop {
+                taken.borrow_and_update();
+                let found = self.state().sent.iter().find(|mail| is_it(mail)).cloned();
+                if let Some(found) = found {
+                    return found;
+                }
+                // Cannot fail: the sender is ours.
+                taken.changed().await.ok();
+            }
+        });
+        found.await.map_err(|_elapsed| NoSuchMail {
+            within,
+            sent: self.sent(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -132,14 +211,26 @@ impl Transport for MemoryTransport {
     ) -> Result<Receipt, SendError> {
         let _open = Open::begin(self);
         let act = self.state().script.pop_front();
+        let mut lost = false;
         match act {
             None => {}
             Some(Act::Fail(error)) => return Err(error),
+            Some(Act::Delay(wait)) => tokio::time::sleep(wait).await,
+            Some(Act::Drop) => {
+                let text = "the connection was lost";
+                return Err(SendError {
+                    scope: Scope::Connection,
+                    reply: Reply::new(Stage::Body, Class::Transient, text),
+                    remote: None,
+                    trail: None,
+                });
+            }
+            Some(Act::Lose) => lost = true,
             Some(Act::Hang) => std::future::pending().await,
             Some(Act::Panic) => panic!("scripted panic"),
         }
         let taken = Reply::new(Stage::Dot, Class::Accepted, "taken");
-        let replies: Vec<_> = {
+        let mut replies: Vec<_> = {
             let state = self.state();
             let reply = |recipient: &posthaste_domain::address::EmailAddress| {
                 state
@@ -171,11 +262,24 @@ impl Transport for MemoryTransport {
                 recipients: accepted,
                 ..envelope.clone()
             };
-            self.state().sent.push(SentMail {
+            let mut state = self.state();
+            state.sent.push_back(SentMail {
                 envelope,
                 message: message.to_vec(),
             });
+            if state.sent.len() > self.most {
+                state.sent.pop_front();
+            }
+            drop(state);
             self.count.send_modify(|count| *count += 1);
+        }
+        if lost {
+            let accepted = replies
+                .iter_mut()
+                .filter(|reply| reply.class == Class::Accepted);
+            for reply in accepted {
+                *reply = Reply::new(Stage::Dot, Class::Uncertain, "the connection was lost");
+            }
         }
         Ok(Receipt {
             replies,

@@ -14,6 +14,9 @@ use posthaste_mail::{
 use super::ComposeError;
 use crate::settings::{Auth, Mx, Policy, Settings, Smtp, Stream, Tls, TransportKind};
 
+/// Mails that a transport of kind memory keeps.
+const KEPT_IN_MEMORY: usize = 1000;
+
 /// The transport of each stream. One that no stream uses is not made.
 pub(super) fn transports(
     settings: &Settings,
@@ -67,17 +70,17 @@ fn transport(
         TransportKind::Smtp(configured) => smtp(name, configured, Protocol::Smtp)?,
         TransportKind::Lmtp(configured) => smtp(name, configured, Protocol::Lmtp)?,
         TransportKind::Mx(configured) => mx(name, configured)?,
-        TransportKind::File { dir } => {
+        TransportKind::File { dir, layout } => {
             let folder = dir
                 .clone()
                 .unwrap_or_else(|| settings.data_dir.join("mail"));
-            let opened = FileTransport::open(name, &folder);
+            let opened = FileTransport::open_as(name, &folder, *layout);
             Arc::new(opened.map_err(|source| ComposeError::Folder {
                 name: name.to_owned(),
                 source,
             })?)
         }
-        TransportKind::Memory => Arc::new(MemoryTransport::new(name)),
+        TransportKind::Memory => Arc::new(MemoryTransport::keeping(name, KEPT_IN_MEMORY)),
     })
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use config::Value;
+pub use posthaste_mail::file::Layout;
 use secrecy::SecretString;
 
 use super::reader::Reader;
@@ -36,6 +37,8 @@ pub enum TransportKind {
     File {
         /// The folder.
         dir: Option<PathBuf>,
+        /// How mails lie in it.
+        layout: Layout,
     },
     /// Into memory, and so to nobody: for trials.
     Memory,
@@ -134,9 +137,11 @@ impl Transport {
             Word::Mx => TransportKind::Mx(Box::new(Mx::read(table.or(mx).or(smtp)))),
             Word::File => {
                 let dir = table.given("dir");
+                let layout = layout(&mut table);
                 table.finish();
                 TransportKind::File {
                     dir: dir.map(PathBuf::from),
+                    layout,
                 }
             }
             Word::Memory => {
@@ -322,6 +327,20 @@ impl Mx {
             required,
             name_servers,
             domain_concurrency,
+        }
+    }
+}
+
+/// `.eml` unless it says otherwise.
+fn layout(table: &mut Reader<'_>) -> Layout {
+    let given = table.given("layout");
+    match given.as_deref() {
+        None | Some("eml") => Layout::Eml,
+        Some("maildir") => Layout::Maildir,
+        Some(_) => {
+            let place = table.place("layout");
+            table.conflict(&place, "layout", "eml or maildir");
+            Layout::Eml
         }
     }
 }

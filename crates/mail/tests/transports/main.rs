@@ -2,6 +2,7 @@
 
 mod backends;
 mod hostile;
+mod inbox;
 mod mx;
 mod names;
 mod pipelining;
