@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use posthaste_composition::{
     Composed, Migrate, compose,
-    settings::{Environment, Layout, Loaded, Place, Role, Settings, TransportKind},
+    settings::{Environment, Layout, Loaded, Place, Role, Settings, Transport, TransportKind},
     telemetry,
 };
 use posthaste_host::{HostError, ProcessSignals, Signals};
@@ -155,7 +155,22 @@ fn banner(loaded: &Loaded, composed: &Composed) -> String {
         let mut streams = settings.streams.iter();
         streams.any(|stream| stream.transports.contains(&transport.name))
     });
-    lines.extend(used.map(|used| format!("  Mail       {}", way_out(settings, &used.kind))));
+    let used: Vec<_> = used.collect();
+    let stays = |used: &&Transport| {
+        matches!(
+            used.kind,
+            TransportKind::File { .. } | TransportKind::Memory
+        )
+    };
+    let all_stays = used.iter().all(stays);
+    lines.extend(used.into_iter().map(|used| {
+        let note = if all_stays {
+            "; nothing leaves this machine"
+        } else {
+            ""
+        };
+        format!("  Mail       {}{note}", way_out(settings, &used.kind))
+    }));
     if let Some(to) = &settings.redirect_all {
         lines.push(format!(
             "  REDIRECTED every mail goes to {to} (redirect_all), whoever it is for"
@@ -193,7 +208,7 @@ fn way_out(settings: &Settings, kind: &TransportKind) -> String {
                 .clone()
                 .unwrap_or_else(|| settings.data_dir.join("mail"));
             format!(
-                "captured in {}; nothing leaves this machine",
+                "captured in {}",
                 match layout {
                     Layout::Eml => folder.join("*.eml").display().to_string(),
                     Layout::Maildir => format!("{} (Maildir)", folder.display()),
