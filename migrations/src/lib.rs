@@ -24,6 +24,7 @@ mod m0011_upkeep;
 mod m0012_weeks;
 mod m0013_doubt;
 mod m0014_transcripts;
+mod m0015_rates;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_weeks::Migration),
             Box::new(m0013_doubt::Migration),
             Box::new(m0014_transcripts::Migration),
+            Box::new(m0015_rates::Migration),
         ]
     }
 }

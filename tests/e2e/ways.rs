@@ -1,6 +1,6 @@
 //! Several ways out, and every mail to one address.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -74,6 +74,25 @@ fn turns_are_taken_by_weight() {
         deliver(&client, &["ada@example.com"]);
     }
     assert_eq!((first.history().len(), second.history().len()), (6, 2));
+}
+
+/// The pace is kept by what is stored: a process that starts anew goes on with it, and no attempt is spent on waiting.
+#[test]
+fn a_transport_keeps_its_rate() {
+    let Some(sink) = Sink::start() else {
+        return;
+    };
+    let desk = Desk::sending_to(&sink).set("transports.relay.rate", "2/s");
+    let server = desk.start();
+    let client = server.client().with_key("re_ph_dev");
+    let began = Instant::now();
+    for _ in 0..4 {
+        let told = deliver(&client, &["ada@example.com", "bob@example.org"]);
+        assert_eq!(told["tries"], 1, "{told}");
+    }
+    let took = began.elapsed();
+    assert!(took >= 3 * SECOND / 2, "four mails in {took:?}");
+    assert_eq!(sink.history().len(), 4, "each is one transaction");
 }
 
 /// On a stream that holds, where the gate notes who is about to get the mail.

@@ -213,7 +213,7 @@ pub(crate) async fn compose_with_store(
     if settings.roles.contains(&Role::Worker) {
         let versions: Arc<dyn TemplateVersions> = Arc::<Store>::clone(&store);
         let renderer = Arc::new(Renderer::new(library, versions));
-        let transports = transports::transports(settings)?;
+        let transports = transports::transports(settings, &|rate| store.buckets(rate))?;
         let deliver = Deliver::new(
             renderer,
             transports,

@@ -7,6 +7,7 @@
 mod accounts;
 mod decisions;
 mod messages;
+mod rates;
 mod sessions;
 mod upkeep;
 
@@ -15,6 +16,7 @@ pub use self::{
     accounts::MockUserStore,
     decisions::MockDecisions,
     messages::MockMessageStore,
+    rates::MockTokenBuckets,
     sessions::MockSessionStore,
     upkeep::{MockHousekeeping, MockStoreHealth, MockTemplateVersions},
 };
@@ -28,6 +30,7 @@ pub use self::{
         Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoredAttempt, StoredDelivery,
         StoredMessage,
     },
+    rates::{Taken, TokenBuckets},
     sessions::{NewSession, NewTokens, Rotated, Rotation, SessionStore},
     upkeep::{Arranged, Finding, Housekeeping, StoreHealth, TemplateVersions},
 };

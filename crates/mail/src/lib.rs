@@ -5,6 +5,7 @@
 //! memory) pass one `contract`.
 
 pub mod breaker;
+mod by_domain;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod deliver;
@@ -12,6 +13,7 @@ pub mod dkim;
 pub mod envelope;
 pub mod file;
 pub mod letter;
+pub mod limits;
 pub mod memory;
 pub mod mime;
 pub mod mx;
@@ -29,6 +31,7 @@ pub use crate::{
     envelope::Envelope,
     file::FileTransport,
     letter::Letter,
+    limits::{DomainLimits, Limited, Limits},
     memory::MemoryTransport,
     mx::{MxConfig, MxTransport},
     recorder::Recorder,

@@ -1,7 +1,7 @@
 //! Straight to the servers of each recipient's domain (RFC 5321 section 5.1), without a relay in between.
 //!
-//! Each domain of an envelope is a transaction of its own. A domain that is down, or hangs, holds nobody else up: it has
-//! a breaker of its own, and only so many mails wait for it at a time.
+//! Each domain of an envelope is a transaction of its own. A domain that is down holds nobody else up: it has a breaker of
+//! its own. How many mails are under way to one, [`crate::limits`] says.
 
 mod destination;
 mod names;
@@ -11,29 +11,22 @@ use std::{
     fmt, io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
-use posthaste_domain::{
-    address::EmailAddress,
-    delivery::{Class, Reply, Stage},
-};
 use rustls::ClientConfig;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 use self::destination::Destination;
 pub use self::names::{Dns, Exchangers, NameError, Names};
 use crate::{
     breaker::{Breaker, BreakerConfig},
+    by_domain,
     envelope::Envelope,
     smtp::{SmtpConfig, TlsError, tls},
-    transport::{Gate, Receipt, Scope, SendError, Transport},
+    transport::{Gate, Receipt, SendError, Transport},
 };
 
-/// How long a mail stays away from a domain that already has as many waiting as it may.
-const BUSY_WAIT: Duration = Duration::from_secs(30);
 /// Most domains whose connections and failures are remembered; the one that was used least recently is forgotten.
 const REMEMBERED: usize = 1000;
 
@@ -56,8 +49,6 @@ pub struct MxConfig {
     pub port: u16,
     /// TLS.
     pub security: Security,
-    /// Most mails that are under way to one domain.
-    pub at_once: usize,
     /// Of each domain.
     pub breaker: BreakerConfig,
 }
@@ -72,10 +63,8 @@ pub struct MxTransport {
 }
 
 /// What is known of a domain.
-#[derive(Clone)]
 struct Known {
     way: Arc<Breaker>,
-    places: Arc<Semaphore>,
     used: Instant,
 }
 
@@ -122,11 +111,11 @@ impl MxTransport {
         })
     }
 
-    fn known(&self, domain: &str) -> Known {
+    fn way(&self, domain: &str) -> Arc<Breaker> {
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = domains.get_mut(domain) {
             known.used = Instant::now();
-            return known.clone();
+            return Arc::clone(&known.way);
         }
         if domains.len() >= REMEMBERED {
             let oldest = domains.iter().min_by_key(|(_, known)| known.used);
@@ -141,35 +130,13 @@ impl MxTransport {
             tls: Arc::clone(&self.tls),
             hosts: Mutex::default(),
         };
+        let way = Arc::new(Breaker::before(Arc::new(destination), self.config.breaker));
         let known = Known {
-            way: Arc::new(Breaker::before(Arc::new(destination), self.config.breaker)),
-            places: Arc::new(Semaphore::new(self.config.at_once)),
+            way: Arc::clone(&way),
             used: Instant::now(),
         };
-        domains.insert(domain.to_owned(), known.clone());
-        known
-    }
-
-    /// To those recipients, who share a domain.
-    async fn send_to(
-        &self,
-        domain: &str,
-        envelope: &Envelope,
-        message: &[u8],
-        gate: &Gate,
-    ) -> Result<Receipt, SendError> {
-        let known = self.known(domain);
-        let Ok(_place) = known.places.try_acquire() else {
-            let text = "as many mails as may be are under way to this domain";
-            let reply = Reply::new(Stage::Connect, Class::Throttled, text);
-            return Err(SendError {
-                scope: Scope::Transport,
-                reply: reply.with_retry_after(BUSY_WAIT),
-                remote: Some(domain.to_owned()),
-                trail: None,
-            });
-        };
-        known.way.send(envelope, message, gate).await
+        domains.insert(domain.to_owned(), known);
+        way
     }
 }
 
@@ -185,105 +152,12 @@ impl Transport for MxTransport {
         message: &[u8],
         gate: &Gate,
     ) -> Result<Receipt, SendError> {
-        let groups = by_domain(&envelope.recipients);
-        let parts: Vec<_> = groups
-            .iter()
-            .map(|(domain, numbers)| {
-                let recipients = numbers.iter().map(|&n| envelope.recipients[n].clone());
-                let part = Envelope {
-                    recipients: recipients.collect(),
-                    ..envelope.clone()
-                };
-                (domain, part)
-            })
-            .collect();
-        let sends = parts
-            .iter()
-            .map(|(domain, part)| self.send_to(domain, part, message, gate));
-        let mut sent = join_all(sends).await;
-        if sent.len() == 1 {
-            return sent.remove(0);
-        }
-        together(&groups, sent, envelope.recipients.len())
+        by_domain::send_each(envelope, async |domain, part| {
+            let way = self.way(&domain);
+            way.send(&part, message, gate).await
+        })
+        .await
     }
-}
-
-/// The numbers of the recipients of each domain.
-fn by_domain(recipients: &[EmailAddress]) -> Vec<(String, Vec<usize>)> {
-    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
-    for (number, recipient) in recipients.iter().enumerate() {
-        let domain = recipient.domain().to_ascii_lowercase();
-        match groups.iter_mut().find(|(known, _)| *known == domain) {
-            Some((_, numbers)) => numbers.push(number),
-            None => groups.push((domain, vec![number])),
-        }
-    }
-    groups
-}
-
-/// What became of each recipient. One error for all is told only where all failed in the same way: where a part was
-/// answered, the others have replies of their own.
-fn together(
-    groups: &[(String, Vec<usize>)],
-    sent: Vec<Result<Receipt, SendError>>,
-    recipients: usize,
-) -> Result<Receipt, SendError> {
-    for scope in [Scope::Gate, Scope::Transport] {
-        let all = |sent: &Result<_, SendError>| matches!(sent, Err(error) if error.scope == scope);
-        if sent.iter().all(all) {
-            let soonest = sent
-                .iter()
-                .filter_map(|sent| sent.as_ref().err()?.reply.retry_after)
-                .min();
-            let first = sent.into_iter().next();
-            let mut error = first.and_then(Result::err).expect("all of them failed");
-            error.reply.retry_after = soonest;
-            return Err(error);
-        }
-    }
-    let mut replies = vec![None; recipients];
-    let (mut remotes, mut trail) = (Vec::new(), None);
-    for ((_, numbers), sent) in groups.iter().zip(sent) {
-        let (told, remote) = match sent {
-            Ok(receipt) => {
-                trail = trail.or(receipt.trail);
-                (receipt.replies, receipt.remote)
-            }
-            Err(error) => {
-                let remote = error.remote.clone();
-                (vec![of_one(error); numbers.len()], remote)
-            }
-        };
-        remotes.extend(remote);
-        for (number, reply) in numbers.iter().zip(told) {
-            replies[*number] = Some(reply);
-        }
-    }
-    let missing = || Reply::new(Stage::Connect, Class::Transient, "there was no answer");
-    Ok(Receipt {
-        replies: replies
-            .into_iter()
-            .map(|reply| reply.unwrap_or_else(missing))
-            .collect(),
-        remote: (!remotes.is_empty()).then(|| remotes.join(", ")),
-        trail,
-    })
-}
-
-/// The reply to each recipient of a part that failed: the way out never condemns a mail, and what a gate kept back comes
-/// again.
-fn of_one(error: SendError) -> Reply {
-    let mut reply = error.reply;
-    if matches!(error.scope, Scope::Transport | Scope::Gate) {
-        reply.stage = match error.scope {
-            Scope::Gate => Stage::Connect,
-            _ => reply.stage,
-        };
-        if reply.class == Class::Permanent {
-            reply.class = Class::Transient;
-        }
-    }
-    reply
 }
 
 impl fmt::Debug for MxTransport {

@@ -2,7 +2,8 @@
 //!
 //! The next one is asked only where surely nothing was sent: after an error of the way, or of the connection before the
 //! dot. What a server says of a mail is an answer, and is not asked for elsewhere. A mail that may have been delivered by
-//! one of them goes by no other: a second copy would not be recognised as one there.
+//! one of them goes by no other: a second copy would not be recognised as one there. Where each has its turn, one whose
+//! limits are reached leaves the mail to the next; where one stands by, the mail waits for the first.
 
 use std::{
     fmt,
@@ -103,6 +104,13 @@ fn is_about_the_way(error: &SendError) -> bool {
         && error.reply.class != Class::Uncertain
 }
 
+/// Whether the way works, and our own limits keep the mail back.
+fn is_kept_back(error: &SendError) -> bool {
+    error.scope == Scope::Transport
+        && error.reply.class == Class::Throttled
+        && error.reply.code.is_none()
+}
+
 #[async_trait]
 impl Transport for Several {
     fn name(&self) -> &str {
@@ -127,7 +135,9 @@ impl Transport for Several {
                 Err(mut error) => {
                     let trail = error.trail.get_or_insert_default();
                     trail.transport.get_or_insert(transport.name().to_owned());
-                    if !is_about_the_way(&error) {
+                    // One that stands by is not there for more mail than the first one may send.
+                    let stays = self.turns.is_none() && is_kept_back(&error);
+                    if stays || !is_about_the_way(&error) {
                         return Err(error);
                     }
                     info!(

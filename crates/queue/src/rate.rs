@@ -37,6 +37,12 @@ impl Rate {
         }
     }
 
+    /// Between two tokens.
+    #[must_use]
+    pub fn every(self) -> Duration {
+        Duration::from_micros(self.interval().unsigned_abs())
+    }
+
     /// Between two tokens, in microseconds, rounded up: never faster than asked for.
     fn interval(self) -> i64 {
         let within = i64::try_from(self.within.as_micros()).unwrap_or(i64::MAX);

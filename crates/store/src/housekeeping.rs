@@ -72,6 +72,16 @@ impl Housekeeping for Store {
             .await?)
     }
 
+    async fn prune_rates(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let rates = Prune {
+            table: "rates",
+            column: "spent_until",
+            before,
+            limit,
+        };
+        Ok(self.writer.write(rates).await?)
+    }
+
     async fn prune_bodies(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let bodies = PruneHistory::bodies(before, limit);
         Ok(self.writer.write(bodies).await?)

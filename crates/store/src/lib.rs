@@ -27,6 +27,7 @@ mod operate;
 mod outgoing;
 mod password;
 mod queue;
+mod rates;
 mod rows;
 mod scratch;
 mod seal;

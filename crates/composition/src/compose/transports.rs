@@ -2,14 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use posthaste_domain::stream::StreamName;
+use posthaste_domain::{stores::TokenBuckets, stream::StreamName};
 use posthaste_mail::{
-    Breaker, BreakerConfig, FileTransport, MemoryTransport, MxConfig, MxTransport, Recorder,
-    RedirectAll, Several, SmtpConfig, SmtpTransport, Transport,
+    Breaker, BreakerConfig, DomainLimits, FileTransport, Limited, Limits, MemoryTransport,
+    MxConfig, MxTransport, Recorder, RedirectAll, Several, SmtpConfig, SmtpTransport, Transport,
     mx::Security,
     several,
     smtp::{AuthMechanism, ClientCertificate, Credentials, Protocol, Server, Timeouts, TlsMode},
 };
+use posthaste_queue::Rate;
 
 use super::ComposeError;
 use crate::settings::{Auth, Mx, Policy, Settings, Smtp, Stream, Tls, TransportKind};
@@ -17,15 +18,19 @@ use crate::settings::{Auth, Mx, Policy, Settings, Smtp, Stream, Tls, TransportKi
 /// Mails that a transport of kind memory keeps.
 const KEPT_IN_MEMORY: usize = 1000;
 
+/// The buckets of a rate that all nodes keep together.
+pub(super) type Buckets<'a> = &'a dyn Fn(Rate) -> Arc<dyn TokenBuckets>;
+
 /// The transport of each stream. One that no stream uses is not made.
 pub(super) fn transports(
     settings: &Settings,
+    buckets: Buckets<'_>,
 ) -> Result<HashMap<StreamName, Arc<dyn Transport>>, ComposeError> {
     let mut by_name: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
     for configured in &settings.transports {
         let mut streams = settings.streams.iter();
         if streams.any(|stream| stream.transports.contains(&configured.name)) {
-            let made = transport(settings, &configured.name, &configured.kind)?;
+            let made = transport(settings, &configured.name, &configured.kind, buckets)?;
             by_name.insert(&configured.name, made);
         }
     }
@@ -65,11 +70,18 @@ fn transport(
     settings: &Settings,
     name: &str,
     kind: &TransportKind,
+    buckets: Buckets<'_>,
 ) -> Result<Arc<dyn Transport>, ComposeError> {
     Ok(match kind {
-        TransportKind::Smtp(configured) => smtp(name, configured, Protocol::Smtp)?,
-        TransportKind::Lmtp(configured) => smtp(name, configured, Protocol::Lmtp)?,
-        TransportKind::Mx(configured) => mx(name, configured)?,
+        TransportKind::Smtp(configured) => {
+            let way = smtp(name, configured, Protocol::Smtp)?;
+            limited(way, configured, buckets)
+        }
+        TransportKind::Lmtp(configured) => {
+            let way = smtp(name, configured, Protocol::Lmtp)?;
+            limited(way, configured, buckets)
+        }
+        TransportKind::Mx(configured) => limited(mx(name, configured)?, &configured.smtp, buckets),
         TransportKind::File { dir, layout } => {
             let folder = dir
                 .clone()
@@ -107,7 +119,6 @@ fn mx(name: &str, configured: &Mx) -> Result<Arc<dyn Transport>, ComposeError> {
         } else {
             Security::Opportunistic
         },
-        at_once: configured.domain_concurrency,
         breaker: breaker(&configured.smtp),
         smtp: smtp_config(&configured.smtp, Protocol::Smtp),
     };
@@ -117,6 +128,18 @@ fn mx(name: &str, configured: &Mx) -> Result<Arc<dyn Transport>, ComposeError> {
         source: Box::new(source),
     })?;
     Ok(Arc::new(opened))
+}
+
+/// Before the breaker: what waits for its turn says nothing about the way.
+fn limited(way: Arc<dyn Transport>, configured: &Smtp, buckets: Buckets<'_>) -> Arc<dyn Transport> {
+    let limits = Limits {
+        rate: configured.rate.map(buckets),
+        domain: DomainLimits {
+            rate: configured.domain_rate.map(buckets),
+            at_once: configured.domain_concurrency,
+        },
+    };
+    Arc::new(Limited::before(way, limits))
 }
 
 fn breaker(configured: &Smtp) -> BreakerConfig {

@@ -16,6 +16,8 @@ use crate::settings;
 
 /// How long a request for an account mail counts: the window of its limit.
 const MAIL_REQUESTS: Duration = Duration::from_secs(3600);
+/// A bucket is full again after a day, the time of the slowest rate.
+const RATES: Duration = Duration::from_secs(2 * 86_400);
 
 /// The recurring clean-up of tokens, idempotency keys, nodes and history.
 #[derive(Debug)]
@@ -108,6 +110,11 @@ impl RecurringTask for CleanUp {
         removed(
             "nodes",
             in_steps(limit, &stop, || store.prune_nodes(before, limit)).await?,
+        );
+        let before = self.before(RATES);
+        removed(
+            "rates",
+            in_steps(limit, &stop, || store.prune_rates(before, limit)).await?,
         );
         self.clean_history(&stop).await?;
         Ok(())

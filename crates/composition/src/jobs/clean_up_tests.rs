@@ -72,6 +72,7 @@ fn otherwise_clean(store: &mut MockHousekeeping) {
         .expect_prune_idempotency_keys()
         .returning(|_, _| Ok(0));
     store.expect_prune_nodes().returning(|_, _| Ok(0));
+    store.expect_prune_rates().returning(|_, _| Ok(0));
     store
         .expect_arrange_history()
         .returning(|_, _, _| Ok(Arranged::default()));
@@ -178,6 +179,10 @@ async fn each_kind_of_row_is_kept_for_its_own_time() {
     store
         .expect_prune_nodes()
         .withf(expected(7 * 24 * HOUR))
+        .returning(|_, _| Ok(0));
+    store
+        .expect_prune_rates()
+        .withf(expected(48 * HOUR))
         .returning(|_, _| Ok(0));
     store
         .expect_prune_bodies()

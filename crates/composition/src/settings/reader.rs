@@ -7,6 +7,7 @@ mod value;
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use config::{Map, Value, ValueKind};
+use posthaste_queue::Rate;
 
 pub(super) use self::value::positive_duration;
 use self::value::{nearest, origin, scalar, size};
@@ -151,6 +152,13 @@ impl<'n> Reader<'n> {
     /// A size for which zero means something.
     pub(super) fn size(&mut self, key: &str) -> u64 {
         self.read(key, "a size such as \"25 MiB\"", 0, size)
+    }
+
+    /// A rate, or none.
+    pub(super) fn rate(&mut self, key: &str) -> Option<Rate> {
+        let expected = "a rate such as \"14/s\", \"100/min\" or \"5000/h\", or nothing";
+        let sound = |text: &str| text.is_empty() || text.parse::<Rate>().is_ok();
+        self.checked(key, expected, sound).parse().ok()
     }
 
     /// A size with which nothing would work if it were zero.

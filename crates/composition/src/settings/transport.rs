@@ -9,6 +9,7 @@ use std::{
 
 use config::Value;
 pub use posthaste_mail::file::Layout;
+use posthaste_queue::Rate;
 use secrecy::SecretString;
 
 use super::reader::Reader;
@@ -91,6 +92,9 @@ pub struct Smtp {
     pub breaker_failures: u32,
     pub breaker_wait: Duration,
     pub breaker_max_wait: Duration,
+    pub rate: Option<Rate>,
+    pub domain_rate: Option<Rate>,
+    pub domain_concurrency: Option<usize>,
     pub connections: usize,
     pub max_messages: u32,
     pub max_age: Duration,
@@ -219,6 +223,9 @@ impl Smtp {
                 .integer("breaker_failures", "an integer from 1", 1, |n| *n >= 1),
             breaker_wait: table.positive_duration("breaker_wait"),
             breaker_max_wait: table.positive_duration("breaker_max_wait"),
+            rate: table.rate("rate"),
+            domain_rate: table.rate("domain_rate"),
+            domain_concurrency: domain_concurrency(table),
             connections: table.integer("connections", "an integer from 1 to 1000", 1, |n| {
                 (1..=1000).contains(n)
             }),
@@ -277,7 +284,6 @@ pub struct Mx {
     pub smtp: Smtp,
     pub required: bool,
     pub name_servers: Vec<SocketAddr>,
-    pub domain_concurrency: usize,
 }
 
 impl Mx {
@@ -299,10 +305,6 @@ impl Mx {
             "a list of addresses with ports such as [\"127.0.0.1:53\"]",
             |text| text.parse().ok(),
         );
-        let domain_concurrency =
-            table.integer("domain_concurrency", "an integer from 1 to 1000", 1, |n| {
-                (1..=1000).contains(n)
-            });
         let host = table.given("host").unwrap_or_default();
         let smtp = Smtp::of_server(&mut table, Tls::Opportunistic, host);
         // What is of one server can be of none here.
@@ -326,7 +328,6 @@ impl Mx {
             smtp,
             required,
             name_servers,
-            domain_concurrency,
         }
     }
 }
@@ -349,6 +350,13 @@ fn path(table: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
     Some(table.text(key))
         .filter(|path| !path.is_empty())
         .map(PathBuf::from)
+}
+
+fn domain_concurrency(table: &mut Reader<'_>) -> Option<usize> {
+    let most = table.integer("domain_concurrency", "an integer from 0 to 1000", 0, |n| {
+        (0..=1000).contains(n)
+    });
+    (most > 0).then_some(most)
 }
 
 fn source_address(table: &mut Reader<'_>) -> Option<IpAddr> {

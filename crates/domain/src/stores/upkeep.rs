@@ -41,6 +41,9 @@ pub trait Housekeeping: Debug + Send + Sync + 'static {
     /// Nodes that have left, and did so before `before`.
     async fn prune_nodes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
+    /// Buckets of rates that nobody took a token from since `before`, so that they are full.
+    async fn prune_rates(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
     /// What messages say that were accepted before `before`. Messages with a job, live or dead, keep it.
     async fn prune_bodies(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 

@@ -3,6 +3,7 @@
 mod breaker;
 mod deliver;
 mod library;
+mod limits;
 mod rendering;
 mod several;
 mod support;

@@ -10,7 +10,7 @@ use posthaste_mail::{
 
 use crate::deliver::failure;
 
-fn envelope(to: &[&str]) -> Envelope {
+pub(crate) fn envelope(to: &[&str]) -> Envelope {
     Envelope {
         id: "0199a5f0-0000-7000-8000-000000000001"
             .parse()

@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use posthaste_domain::delivery::{Class, Stage};
 use posthaste_mail::{
-    BreakerConfig, DataGate, Envelope, Gate, GateShut, MxConfig, MxTransport, OpenGate, Passing,
-    Receipt, Scope, SendError, Transport,
+    BreakerConfig, DataGate, DomainLimits, Envelope, Gate, GateShut, Limited, Limits, MxConfig,
+    MxTransport, OpenGate, Passing, Receipt, Scope, SendError, Transport,
     mx::{Exchangers, NameError, Names, Security},
 };
 use tokio::sync::Mutex;
@@ -67,7 +67,6 @@ impl Town {
             smtp: config(port),
             port,
             security: Security::Opportunistic,
-            at_once: 5,
             breaker: BreakerConfig {
                 failures: 5,
                 wait: 30 * SECOND,
@@ -99,12 +98,12 @@ impl Town {
     }
 }
 
-async fn send(transport: &MxTransport, to: &[&str]) -> Result<Receipt, SendError> {
+async fn send(transport: &dyn Transport, to: &[&str]) -> Result<Receipt, SendError> {
     send_past(transport, to, &OpenGate).await
 }
 
 async fn send_past(
-    transport: &MxTransport,
+    transport: &dyn Transport,
     to: &[&str],
     gate: &Gate,
 ) -> Result<Receipt, SendError> {
@@ -333,9 +332,14 @@ async fn a_domain_that_hangs_holds_nobody_else_up() {
     let mut town = town
         .domain("a.test", &[(0, "a.test")])
         .domain("b.test", &[(0, "b.test")]);
-    town.config.at_once = 2;
     town.config.smtp.timeouts.greeting = 3600 * SECOND;
     let (servers, transport) = town.open();
+    let domain = DomainLimits {
+        rate: None,
+        at_once: Some(2),
+    };
+    let limits = Limits { rate: None, domain };
+    let transport = Limited::before(Arc::new(transport), limits);
     servers[0].always("greeting", Say::Nothing);
     let hanging = ["ada@a.test"];
     let mut waiting: Vec<_> = (0..2)

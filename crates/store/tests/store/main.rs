@@ -18,6 +18,7 @@ mod loading;
 mod model;
 mod operating;
 mod planning;
+mod rates;
 mod sessions;
 mod settling;
 mod support;

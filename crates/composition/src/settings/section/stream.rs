@@ -7,7 +7,7 @@ use posthaste_domain::{
     stream::{OnUncertain, StreamName},
 };
 use posthaste_mail::recorder::Keep;
-use posthaste_queue::{Rate, SharedLimits};
+use posthaste_queue::SharedLimits;
 
 use super::super::reader::{Reader, positive_duration};
 use crate::memory_streams::{MemoryBounds, Unsent, WhenFull};
@@ -140,12 +140,9 @@ fn shared_limits(table: &mut Reader<'_>) -> SharedLimits {
     let most = table.integer("concurrency", "an integer from 0 to 100000", 0, |n| {
         (0..=100_000_u32).contains(n)
     });
-    let expected = "a rate such as \"14/s\", \"100/min\" or \"5000/h\", or nothing";
-    let sound = |text: &str| text.is_empty() || text.parse::<Rate>().is_ok();
-    let rate = table.checked("rate", expected, sound);
     SharedLimits {
         at_once: (most > 0).then_some(most),
-        rate: rate.parse().ok(),
+        rate: table.rate("rate"),
     }
 }
 

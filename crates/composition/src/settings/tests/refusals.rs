@@ -22,7 +22,7 @@ fn every_problem_is_told_at_once_with_its_place() {
 }
 
 #[test]
-fn mail_and_passwords_do_not_leave_this_machine_in_clear_by_mistake() {
+fn a_server_is_not_used_in_a_way_that_cannot_be_meant() {
     let relay = |more: &str| {
         Place::new(&[]).file(&format!(
             "[transports.relay]\nkind = \"smtp\"\nhost = \"smtp.example.com\"\n{more}"
@@ -39,6 +39,14 @@ fn mail_and_passwords_do_not_leave_this_machine_in_clear_by_mistake() {
         &["error[E0305]: posthaste.toml:4:1  `transports.relay.tls`: a password is sent over"],
     );
     relay(password).settings();
+    check(
+        &relay("rate = \"fast\"\ndomain_rate = \"0/s\"\ndomain_concurrency = 1001\n"),
+        &[
+            "error[E0305]: posthaste.toml:4:1  `transports.relay.rate` = \"fast\": expected a rate such as",
+            "error[E0305]: posthaste.toml:5:1  `transports.relay.domain_rate` = \"0/s\": expected a rate such as",
+            "error[E0305]: posthaste.toml:6:1  `transports.relay.domain_concurrency` = \"1001\": expected an integer from 0 to 1000",
+        ],
+    );
     check(
         &relay("username = \"u\"\n"),
         &["error[E0305]: posthaste.toml:4:1  `transports.relay.username`: username and password"],
