@@ -9,6 +9,7 @@ mod delivery;
 mod idempotency;
 mod memory_streams;
 mod nodes;
+mod patience;
 mod peers;
 mod refusals;
 mod sessions;

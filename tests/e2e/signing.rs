@@ -5,7 +5,7 @@ mod mails;
 
 use std::{fs, process::Command, time::Duration};
 
-use mails::Dice;
+use mails::{Dice, Drawn};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
@@ -20,6 +20,8 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const VERIFY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/support/verify.py");
+
+const READ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/support/read.mjs");
 
 /// The desk with a new key of each kind for `domain`, made by its own command line.
 fn with_keys(mut desk: Desk, domain: &str) -> Desk {
@@ -73,12 +75,16 @@ fn submit(client: &Client, mail: &Value) -> String {
 
 /// Sends `count` mails of all kinds into the outbox; what is to be read out of each, with its file.
 fn send_all_kinds(desk: &Desk, seed: u64, count: usize) -> Vec<Value> {
+    let mut dice = Dice(seed);
+    let mails = (0..count).map(|number| dice.mail(&format!("r{number}@example.net")));
+    send(desk, mails)
+}
+
+fn send(desk: &Desk, mails: impl Iterator<Item = Drawn>) -> Vec<Value> {
     let server = desk.start();
     let client = server.client().with_key("re_ph_dev");
-    let mut dice = Dice(seed);
     let mut sent = Vec::new();
-    for number in 0..count {
-        let mut drawn = dice.mail(&format!("r{number}@example.net"));
+    for mut drawn in mails {
         let id = submit(&client, &drawn.submit);
         let ours = !text(&drawn.expected["from"]).ends_with("@example.org");
         drawn.expected["file"] = json!(desk.path(format!(".posthaste/mail/{id}.eml")));
@@ -130,6 +136,78 @@ fn generated_mails_satisfy_other_peoples_verifiers_and_parsers() {
                 assert_eq!(theirs, one_form(ours), "{part} of {file}");
             }
         }
+    }
+}
+
+/// S21. A parser of a third house, npm's mailparser, reads the same out of them.
+#[test]
+fn generated_mails_say_the_same_to_another_parser() {
+    let Some(node) = tools::node("mailparser") else {
+        return;
+    };
+    let desk = with_keys(Desk::new(), "example.com");
+    let sent = send_all_kinds(&desk, 23, figure(100, 2000));
+    let files: Vec<_> = sent.iter().map(|mail| &mail["file"]).collect();
+    fs::write(desk.path("files.json"), json!(files).to_string()).unwrap();
+    let output = Command::new(node)
+        .arg(READ)
+        .arg(desk.path("files.json"))
+        .output()
+        .unwrap();
+    let read: Vec<Value> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(read.len(), sent.len());
+    for (theirs, given) in read.iter().zip(&sent) {
+        let file = text(&theirs["file"]);
+        let letter = Letter::read(file.as_ref());
+        assert_eq!(theirs["subject"], letter.subject, "{file}");
+        assert_eq!(theirs["subject"], given["subject"], "{file}");
+        assert_eq!(theirs["sender"]["address"], given["from"], "{file}");
+        assert_eq!(theirs["sender"]["name"], letter.sender_name, "{file}");
+        for (part, ours) in [("text", &letter.text), ("html", &letter.html)] {
+            if let Some(theirs) = theirs[part].as_str() {
+                assert_eq!(one_form(theirs), one_form(ours), "{part} of {file}");
+            }
+        }
+    }
+}
+
+/// S21. Nothing in the form of a mail looks like unwanted mail: `SpamAssassin` by its own rules, which know no network.
+#[test]
+fn ordinary_mails_are_not_taken_for_unwanted_ones() {
+    let Some(spamassassin) = tools::spamassassin() else {
+        return;
+    };
+    let desk = with_keys(Desk::new(), "example.com");
+    let mut dice = Dice(24);
+    let mails = (0..figure(60, 500)).map(|n| dice.ordinary(&format!("r{n}@example.net")));
+    let sent = send(&desk, mails.collect::<Vec<_>>().into_iter());
+    let mut all = Vec::new();
+    for mail in &sent {
+        let mail = fs::read_to_string(text(&mail["file"])).unwrap();
+        let mail = mail.replace("\r\n", "\n").replace("\nFrom ", "\n>From ");
+        all.push(format!("From x Thu Jan  1 00:00:00 2026\n{mail}\n"));
+    }
+    fs::write(desk.path("mbox"), all.concat()).unwrap();
+    let output = Command::new(spamassassin)
+        .args(["--local", "--mbox"])
+        .arg(desk.path("mbox"))
+        .env("HOME", desk.folder())
+        .output()
+        .unwrap();
+    let scored = String::from_utf8_lossy(&output.stdout);
+    let verdicts = scored.split("\nX-Spam-Status: ").skip(1);
+    let verdicts = verdicts.map(|verdict| verdict.split("\n\tautolearn").next().unwrap());
+    let verdicts: Vec<_> = verdicts.collect();
+    assert_eq!(verdicts.len(), sent.len(), "each is scored");
+    for verdict in verdicts {
+        let score = verdict.split_once("score=").unwrap().1;
+        let score: f64 = score.split(' ').next().unwrap().parse().unwrap();
+        assert!(
+            score <= 1.0,
+            "{}",
+            verdict.lines().take(4).collect::<String>()
+        );
     }
 }
 

@@ -40,6 +40,38 @@ pub(crate) fn opendkim() -> Option<&'static str> {
     or_skip("opendkim", places.find(|place| succeeds(place, &["-V"])))
 }
 
+/// Postfix: takes root, for it runs its parts as others.
+pub(crate) fn postfix() -> Option<&'static str> {
+    let there = Path::new("/usr/sbin/postfix").is_file();
+    let found = (there && rustix::process::geteuid().is_root()).then_some("/usr/sbin/postfix");
+    or_skip("Postfix, or the right to start it (root)", found)
+}
+
+/// The test server that comes with Postfix.
+pub(crate) fn smtp_sink() -> Option<&'static str> {
+    let found = Path::new("/usr/sbin/smtp-sink");
+    or_skip(
+        "smtp-sink",
+        found.is_file().then_some("/usr/sbin/smtp-sink"),
+    )
+}
+
+/// A Node that finds this package of npm.
+pub(crate) fn node(package: &str) -> Option<&'static str> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/node_modules/");
+    let there = Path::new(folder).join(package).is_dir() && succeeds("node", &["--version"]);
+    or_skip(
+        &format!("Node.js with the package {package}"),
+        there.then_some("node"),
+    )
+}
+
+/// The scorer of unwanted mail, which knows its rules by itself.
+pub(crate) fn spamassassin() -> Option<&'static str> {
+    let found = succeeds("spamassassin", &["--version"]).then_some("spamassassin");
+    or_skip("SpamAssassin", found)
+}
+
 /// The tracer that fails, delays or kills at chosen system calls.
 pub(crate) fn strace() -> Option<&'static str> {
     or_skip(

@@ -47,6 +47,18 @@ const WORDS: &[&str] = &[
     "https://example.com/a/very/long/path?with=a&query=that&never=ends#x",
 ];
 
+/// What people write, in some languages.
+const ORDINARY: &[&str] = &[
+    "Your order 1042 has been shipped and will arrive on Tuesday.",
+    "Ihre Bestellung ist unterwegs; die Rechnung finden Sie in Ihrem Konto.",
+    "Здравствуйте, спасибо за ваше сообщение, мы ответим завтра.",
+    "Please confirm your address: https://app.example.com/confirm",
+    "Grüße aus der Küche, und bis bald.",
+    "The meeting was moved to room 12, at half past nine.",
+    "Votre réservation est confirmée pour deux personnes.",
+    "If you have questions, reply to this mail and somebody will read it.",
+];
+
 /// Lines that have broken mail somewhere: dots, boundaries, blanks at the end, odd line ends, and very long ones.
 const LINES: &[&str] = &[
     "",
@@ -169,6 +181,36 @@ impl Dice {
         submit["headers"] = headers.clone();
         expected["headers"] = headers;
         Drawn { submit, expected }
+    }
+
+    /// One mail to `to` as people write them: whatever is wrong with its form is ours.
+    pub(crate) fn ordinary(&mut self, to: &str) -> Drawn {
+        let mut drawn = self.mail(to);
+        let lines: Vec<_> = (0..3 + self.below(4)).map(|_| self.of(ORDINARY)).collect();
+        let subject = self.of(ORDINARY);
+        let submit = drawn.submit.as_object_mut().expect("an object");
+        for content in ["subject", "text", "html", "template"] {
+            submit.remove(content);
+        }
+        submit["headers"]
+            .as_object_mut()
+            .expect("an object")
+            .remove("X-Note");
+        if self.one_in(3) {
+            let variables = json!({ "title": subject, "message": lines.join(" ") });
+            submit.insert(
+                "template".into(),
+                json!({ "id": "notice", "variables": variables }),
+            );
+            return drawn;
+        }
+        submit.insert("subject".into(), json!(subject));
+        submit.insert("text".into(), json!(lines.join("\n\n")));
+        if self.one_in(2) {
+            let html = format!("<html><body><p>{}</p></body></html>", lines.join("</p><p>"));
+            submit.insert("html".into(), json!(html));
+        }
+        drawn
     }
 
     fn headers(&mut self) -> Value {

@@ -179,7 +179,7 @@ impl Smtp {
                 ("none", Tls::None),
             ],
         );
-        let host = table.text("host");
+        let host = table.given("host").unwrap_or_default();
         let smtp = Self::of_server(&mut table, tls, host);
         smtp.check(&mut table);
         table.finish();

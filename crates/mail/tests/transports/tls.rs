@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc};
 use posthaste_domain::delivery::{Class, Stage};
 use posthaste_mail::{
     Envelope, OpenGate, Receipt, Scope, SendError, SmtpTransport, Transport,
-    smtp::{AuthMechanism, Credentials, TlsMode},
+    smtp::{AuthMechanism, ClientCertificate, Credentials, TlsMode},
 };
+use rustls::server::WebPkiClientVerifier;
 use secrecy::SecretString;
 use tokio_rustls::TlsAcceptor;
 
@@ -14,17 +15,35 @@ use crate::server::{Say, Server, Tls};
 
 /// A certificate for `name`, and a server's side of TLS with it.
 pub(crate) fn certificate(name: &str, implicit: bool) -> (tempfile::NamedTempFile, Tls) {
+    demanding(name, implicit, None)
+}
+
+/// The same; the server insists on this certificate of its clients.
+fn demanding(
+    name: &str,
+    implicit: bool,
+    client: Option<&rcgen::Certificate>,
+) -> (tempfile::NamedTempFile, Tls) {
     let made =
         rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate can be made");
-    let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    std::fs::write(file.path(), made.cert.pem()).expect("it can be written");
+    let file = written(&made.cert.pem());
     let key =
         rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = match client {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(certificate) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(certificate.der().clone()).expect("it is sound");
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            verifier.build().expect("there is a root")
+        }
+    };
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring speaks TLS 1.2 and 1.3")
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(vec![made.cert.der().clone()], key)
         .expect("certificate and key fit");
     (
@@ -34,6 +53,41 @@ pub(crate) fn certificate(name: &str, implicit: bool) -> (tempfile::NamedTempFil
             implicit,
         },
     )
+}
+
+fn written(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), text).expect("it can be written");
+    file
+}
+
+/// A server that knows its clients by their certificates takes mail from those only.
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_is_shown_ours() {
+    let ours = rcgen::generate_simple_self_signed(["client.example".to_owned()]);
+    let ours = ours.expect("a certificate can be made");
+    let certificates = written(&ours.cert.pem());
+    let key = written(&ours.signing_key.serialize_pem());
+    let (trusted, tls) = demanding("localhost", true, Some(&ours.cert));
+    let server = Server::with(Some(tls)).await;
+    for shown in [true, false] {
+        let mut config = server.config();
+        config.tls = TlsMode::Implicit;
+        config.ca_file = Some(trusted.path().to_owned());
+        config.timeouts.tls = std::time::Duration::from_secs(30);
+        config.timeouts.greeting = std::time::Duration::from_secs(30);
+        config.certificate = shown.then(|| ClientCertificate {
+            certificates: certificates.path().to_owned(),
+            key: key.path().to_owned(),
+        });
+        let transport = SmtpTransport::new("relay", config).expect("a sound configuration");
+        let sent = transport.send(&envelope(), b"x\r\n", &OpenGate).await;
+        match sent {
+            Ok(_) => assert!(shown, "it has no certificate"),
+            Err(error) => assert!(!shown && error.scope == Scope::Transport, "{error:?}"),
+        }
+    }
+    assert_eq!(server.arrived().len(), 1);
 }
 
 async fn sent(server: &Server, tls: TlsMode, trusted: Option<&Path>) -> Result<Receipt, SendError> {
@@ -53,7 +107,7 @@ async fn sent(server: &Server, tls: TlsMode, trusted: Option<&Path>) -> Result<R
         .await
 }
 
-fn envelope() -> Envelope {
+pub(crate) fn envelope() -> Envelope {
     Envelope {
         id: "0199a5f0-0000-7000-8000-000000000001"
             .parse()

@@ -207,3 +207,19 @@ async fn a_certificate_that_cannot_be_read_is_named() {
     assert!(matches!(error, TlsError::Certificate(_)));
     assert!(error.to_string().contains("/nowhere/own.pem"), "{error}");
 }
+
+/// A connection that nobody uses is given back to the server, though nothing else happens.
+#[tokio::test]
+async fn an_unused_connection_is_closed_in_order() {
+    let server = Server::start().await;
+    let mut config = server.config();
+    config.max_idle = std::time::Duration::from_millis(50);
+    let transport = SmtpTransport::new("relay", config).expect("a sound configuration");
+    let sent = transport
+        .send(&crate::tls::envelope(), b"x\r\n", &OpenGate)
+        .await;
+    sent.expect("it is taken");
+    server.obeyed("QUIT").await;
+    assert_eq!(server.connections(), 1);
+    drop(transport);
+}
