@@ -1,6 +1,9 @@
 //! Mail into memory, for tests: each transport has an inbox of its own, outcomes can be scripted, and waiting for a mail
 //! needs no sleep.
 
+#[cfg(feature = "inbox")]
+pub mod read;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use posthaste_domain::delivery::{Class, Reply, Stage};
+use posthaste_domain::{
+    clock::{Clock, SystemClock},
+    delivery::{Class, Reply, Stage},
+};
 use posthaste_mail::{
-    Envelope, MemoryTransport, OpenGate, Receipt, Scope, SendError, Transport, memory::Act,
+    Envelope, Letter, MemoryTransport, OpenGate, Receipt, Scope, SendError, Transport,
+    memory::{Act, SentMail, read::Attachment},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -96,4 +100,67 @@ async fn an_inbox_that_runs_long_keeps_the_latest() {
         .map(|mail| mail.envelope.recipients[0].expose().to_owned())
         .collect();
     assert_eq!(kept, ["user3@example.com", "user4@example.com"]);
+}
+
+fn taken(message: &[u8]) -> SentMail {
+    SentMail {
+        envelope: crate::tls::envelope(),
+        message: message.to_vec(),
+    }
+}
+
+/// A mail as this crate writes it, with a subject and a text that have to be encoded.
+#[test]
+fn a_mail_is_read_as_its_recipient_sees_it() {
+    let text =
+        "Grüße! Your code is 123456, not 12 or x1234.\r\nGo to https://example.com/a?b=c&d=e.";
+    let letter = Letter::text(
+        "app@example.com".parse().expect("an address"),
+        "ada@example.com".parse().expect("an address"),
+        "Ünlock 4711".parse().expect("a subject"),
+        text,
+        SystemClock.now(),
+    );
+    let mail = taken(&letter.expect("it can be written").bytes);
+    let read = mail.read().expect("it is a mail");
+    assert_eq!(read.subject, "Ünlock 4711");
+    assert_eq!(read.from, "app@example.com");
+    assert_eq!(read.to, ["ada@example.com"]);
+    assert_eq!(read.text.as_deref().map(str::trim_end), Some(text));
+    assert_eq!(read.html, None);
+    assert_eq!(read.links(), ["https://example.com/a?b=c&d=e"]);
+    assert_eq!(read.codes(), ["123456", "4711"]);
+    assert!(
+        read.header("message-id")
+            .is_some_and(|id| id.starts_with('<'))
+    );
+    assert_eq!(read.header("X-Nothing"), None);
+}
+
+#[test]
+fn parts_and_attachments_are_told_apart() {
+    let mail = taken(
+        b"Subject: a\r\n b\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n\
+        --m\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n\
+        --a\r\nContent-Type: text/plain\r\n\r\nplain http://a.test/1\r\n\
+        --a\r\nContent-Type: text/html\r\n\r\n<a href=\"https://a.test/?x=1&amp;y=2\">http://a.test/1</a>\r\n--a--\r\n\
+        --m\r\nContent-Type: image/png; name=x.png\r\nContent-Disposition: attachment; filename=x.png\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--m--\r\n",
+    );
+    let read = mail.read().expect("it is a mail");
+    assert_eq!(read.header("subject"), Some("a b"));
+    assert_eq!(read.text.as_deref(), Some("plain http://a.test/1"));
+    assert!(
+        read.html
+            .as_deref()
+            .is_some_and(|html| html.starts_with("<a "))
+    );
+    assert_eq!(read.links(), ["https://a.test/?x=1&y=2", "http://a.test/1"]);
+    let expected = Attachment {
+        name: "x.png".to_owned(),
+        content_type: "image/png".to_owned(),
+        bytes: vec![0, 1, 2],
+    };
+    assert_eq!(read.attachments, [expected]);
+    assert!(taken(b"").read().is_err());
 }
