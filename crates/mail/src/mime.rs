@@ -96,18 +96,17 @@ fn last_line(text: &str) -> &str {
 /// Every line end as CRLF; NUL, which no mail may carry, as the sign for what cannot be shown.
 fn crlf(text: &str) -> String {
     let mut lines = String::with_capacity(text.len() + text.len() / 32);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\r' => {
-                chars.next_if_eq(&'\n');
-                lines.push_str("\r\n");
-            }
-            '\n' => lines.push_str("\r\n"),
-            '\0' => lines.push('\u{fffd}'),
-            c => lines.push(c),
-        }
+    let mut rest = text;
+    while let Some(at) = memchr::memchr3(b'\r', b'\n', b'\0', rest.as_bytes()) {
+        lines.push_str(&rest[..at]);
+        let length = if rest[at..].starts_with("\r\n") { 2 } else { 1 };
+        lines.push_str(match &rest[at..at + length] {
+            "\0" => "\u{fffd}",
+            _ => "\r\n",
+        });
+        rest = &rest[at + length..];
     }
+    lines.push_str(rest);
     lines
 }
 

@@ -16,7 +16,7 @@ use posthaste_domain::{
     stores::{OpenDelivery, OutgoingMessage, StoreError},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Value,
 };
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -132,8 +132,6 @@ impl Store {
             .map_err(read_failed)?;
         let deliveries = deliveries::Entity::find()
             .filter(deliveries::Column::MessageId.is_in(ids.iter().copied()))
-            .order_by_asc(deliveries::Column::MessageId)
-            .order_by_asc(deliveries::Column::Position)
             .all(&self.reader)
             .await
             .map_err(read_failed)?;
@@ -148,6 +146,9 @@ impl Store {
         };
         for row in deliveries {
             rows.deliveries.entry(row.message_id).or_default().push(row);
+        }
+        for rows in rows.deliveries.values_mut() {
+            rows.sort_by_key(|row| row.position);
         }
         Ok(rows)
     }

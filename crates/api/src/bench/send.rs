@@ -21,8 +21,11 @@ use super::{
 };
 use crate::{router::router, serve::parts, state::AppState};
 
-/// How often it is asked what is left.
+/// The shortest time between two looks at what is left.
 const LOOK: Duration = Duration::from_millis(5);
+/// A look counts every job that is left: so many times as long as it took nobody looks again, lest looking be what is
+/// measured. The fewer are left, the sooner comes the next one.
+const LOOK_SHARE: u32 = 50;
 
 /// What `bench send` tells.
 #[derive(Debug, Serialize)]
@@ -150,6 +153,7 @@ async fn serve(routes: Router) -> Result<(SocketAddr, JoinSet<()>), BenchError> 
 
 async fn drained(node: &Node) -> Result<(), BenchError> {
     loop {
+        let began = Instant::now();
         let pending = node.pending().await?;
         if pending.deferred > 0 {
             // It would come again in half a minute, and then say nothing of the rate.
@@ -159,7 +163,7 @@ async fn drained(node: &Node) -> Result<(), BenchError> {
         if pending.all == 0 {
             return Ok(());
         }
-        sleep(LOOK).await;
+        sleep(LOOK.max(began.elapsed() * LOOK_SHARE)).await;
     }
 }
 

@@ -68,10 +68,11 @@ pub(crate) async fn claim(
         i64::try_from(limit).unwrap_or(i64::MAX).into(),
         boot.as_uuid().into(),
     ];
+    // A sum, so that SQLite does not plan anew for each number.
     let sql = lease_sql(
         unit.backend,
         &format!(
-            "state = 'ready' AND lane = ? AND rank >= ? AND {RUNNING} ORDER BY rank, id LIMIT ?"
+            "state = 'ready' AND lane = ? AND rank >= ? AND {RUNNING} ORDER BY rank, id LIMIT 0 + ?"
         ),
     );
     let rows = unit.txn.query_all_raw(unit.statement(&sql, values)).await?;
