@@ -165,9 +165,10 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Renders the subject of a template.
-fn subject(compiled: &Compiled, variables: Variables) -> Result<Subject, RenderError> {
+fn subject(compiled: &Compiled, variables: &Variables) -> Result<Subject, RenderError> {
     let failed = |part: &'static str| move |source| RenderError::Part { part, source };
-    let context = compiled.context(variables).map_err(failed("variables"))?;
+    let context = compiled.context_of_subject(variables);
+    let context = context.map_err(failed("variables"))?;
     let rendered = compiled.render("subject.txt", &context);
     let rendered = rendered.map_err(failed("subject.txt"))?;
     rendered.trim().parse().map_err(RenderError::Subject)

@@ -15,9 +15,7 @@ use posthaste_domain::{
     message::NewMessage,
     stores::{OpenDelivery, OutgoingMessage, StoreError},
 };
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Value,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Value};
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 

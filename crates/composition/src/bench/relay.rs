@@ -6,7 +6,7 @@ use crate::settings::{Settings, Smtp, Tls, Transport, TransportKind};
 
 const NAME: &str = "relay";
 /// Mails in hand for each connection, as `config/default.toml` advises.
-const PERMITS_PER_CONNECTION: usize = 4;
+const PERMITS_PER_CONNECTION: usize = 8;
 
 /// A server that takes mail in clear.
 #[derive(Debug, Clone)]

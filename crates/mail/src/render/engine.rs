@@ -43,6 +43,8 @@ pub enum EngineError {
 pub(super) struct Compiled {
     tera: Tera,
     parts: BTreeSet<String>,
+    /// The variables that the subject uses.
+    of_subject: BTreeSet<String>,
     pub(super) manifest: Manifest,
 }
 
@@ -65,9 +67,17 @@ impl Compiled {
             .filter(|part| files.contains_key(**part))
             .map(|part| (*part).to_owned())
             .collect();
+        // A version without a subject fails where that is rendered.
+        let of_subject = tera.get_template_variables("subject.txt");
+        let of_subject = of_subject
+            .into_iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect();
         Ok(Self {
             tera,
             parts,
+            of_subject,
             manifest,
         })
     }
@@ -97,6 +107,17 @@ impl Compiled {
         // On input, null and absent mean the same.
         variables.retain(|_, value| !value.is_null());
         Context::from_serialize(&variables).map_err(|error| said(&error))
+    }
+
+    /// The same with what the subject uses alone: it is rendered while somebody waits, of data that may be large.
+    pub(super) fn context_of_subject(&self, variables: &Variables) -> Result<Context, EngineError> {
+        let used = variables
+            .iter()
+            .filter(|(name, _)| self.of_subject.contains(*name));
+        self.context(
+            used.map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
     }
 
     pub(super) fn render(&self, part: &str, context: &Context) -> Result<String, EngineError> {

@@ -154,8 +154,7 @@ impl TemplateCatalog for Library {
             reference: entry.version.reference.clone(),
             from: manifest.from.clone(),
             reply_to: manifest.reply_to.clone(),
-            subject: super::subject(&entry.compiled, variables.clone())
-                .map_err(|error| chain(&error)),
+            subject: super::subject(&entry.compiled, variables).map_err(|error| chain(&error)),
         })
     }
 }

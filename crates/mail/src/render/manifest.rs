@@ -1,6 +1,9 @@
 //! `template.toml`: sender defaults and the variables that a template declares, and the check of data against them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Write},
+};
 
 use posthaste_domain::{address::Mailbox, message::Variables, template::VariableProblem};
 use serde::Deserialize;
@@ -190,5 +193,21 @@ fn nodes(value: &Value) -> usize {
 }
 
 fn size(variables: &Variables) -> usize {
-    serde_json::to_vec(variables).map_or(usize::MAX, |json| json.len())
+    let mut counted = Counted(0);
+    let written = serde_json::to_writer(&mut counted, variables);
+    written.map_or(usize::MAX, |()| counted.0)
+}
+
+/// The length of what is written.
+struct Counted(usize);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
