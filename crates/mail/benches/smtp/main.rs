@@ -5,6 +5,7 @@
 //! `cargo bench -p posthaste-mail --bench smtp [MAILS]`, with Postfix's two tools on the machine (Debian: `postfix`).
 
 mod distance;
+mod made;
 
 use std::{
     process::{Child, Command, Stdio},
@@ -21,13 +22,15 @@ use posthaste_mail::{
 };
 use tokio::{net::TcpStream, task::JoinSet};
 
-use self::distance::Distance;
+use self::{distance::Distance, made::Maker};
 
 const ROUNDS: usize = 5;
 const FAR_ROUNDS: usize = 3;
 const MAILS: u64 = 20_000;
 /// Bytes of a mail, as long as `smtp-source` is told to make its own.
 const SIZE: usize = 5000;
+/// Connections of what is measured with one number of them.
+const CONNECTIONS: usize = 16;
 /// Mails that are under way for each connection: one on the wire, others in line.
 const PER_CONNECTION: usize = 4;
 
@@ -64,6 +67,30 @@ fn main() {
         let [peer, plain, piped] = rates.map(median);
         print(&format!(
             "{connections:>12} {peer:>12.0} {plain:>14.0} {piped:>10.0} {:>8.2}",
+            median(ratios)
+        ));
+    }
+    print(&format!(
+        "{CONNECTIONS} connections, each mail made for its send (median)\n{:>12} {:>12} {:>14} {:>8}",
+        "made", "smtp-source", "mails/s", "ratio"
+    ));
+    for (name, signer) in made::signers() {
+        let (mut rates, mut ratios) = (Vec::new(), Vec::new());
+        for _ in 0..FAR_ROUNDS {
+            let peer = source(sink.port, CONNECTIONS, mails);
+            let transport = Arc::new(transport(sink.port, CONNECTIONS, true));
+            let maker = Arc::new(Maker::new(transport, signer.clone()));
+            let rate = runtime.block_on(many(CONNECTIONS, mails, move || {
+                let maker = Arc::clone(&maker);
+                async move { maker.send().await }
+            }));
+            rates.push((peer, rate));
+            ratios.push(rate / peer);
+        }
+        let (peers, rates) = rates.into_iter().unzip();
+        let (peer, rate): (f64, f64) = (median(peers), median(rates));
+        print(&format!(
+            "{name:>12} {peer:>12.0} {rate:>14.0} {:>8.2}",
             median(ratios)
         ));
     }
@@ -158,12 +185,36 @@ async fn ours(port: u16, connections: usize, mails: u64, together: bool) -> f64 
     // The sink must be there, and a refused connection would be measured as a fast one.
     drop(TcpStream::connect(("127.0.0.1", port)).await);
     let message: Arc<[u8]> = message().into();
+    let envelope = Arc::new(envelope());
+    many(connections, mails, move || {
+        let (transport, message) = (Arc::clone(&transport), Arc::clone(&message));
+        let envelope = Arc::clone(&envelope);
+        async move {
+            let sent = transport.send(&envelope, &message, &OpenGate).await;
+            assert_eq!(
+                sent.expect("the sink takes it").replies[0].code,
+                Some(250),
+                "the sink takes everything"
+            );
+        }
+    })
+    .await
+}
+
+/// Sends so many, a few at a time for each connection; how many in a second.
+async fn many<Sending>(
+    connections: usize,
+    mails: u64,
+    send: impl Fn() -> Sending + Clone + Send + 'static,
+) -> f64
+where
+    Sending: Future<Output = ()> + Send,
+{
     let left = Arc::new(AtomicU64::new(mails));
     let mut senders = JoinSet::new();
     let began = Instant::now();
     for _ in 0..connections * PER_CONNECTION {
-        let (transport, message) = (Arc::clone(&transport), Arc::clone(&message));
-        let (left, envelope) = (Arc::clone(&left), envelope());
+        let (left, send) = (Arc::clone(&left), send.clone());
         senders.spawn(async move {
             while left
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -171,12 +222,7 @@ async fn ours(port: u16, connections: usize, mails: u64, together: bool) -> f64 
                 })
                 .is_ok()
             {
-                let sent = transport.send(&envelope, &message, &OpenGate).await;
-                assert_eq!(
-                    sent.expect("the sink takes it").replies[0].code,
-                    Some(250),
-                    "the sink takes everything"
-                );
+                send().await;
             }
         });
     }
