@@ -19,7 +19,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use pool::{Held, Limits, Pool, Turn};
-use posthaste_domain::delivery::{Class, EnhancedCode, Reply, Stage};
+use posthaste_domain::delivery::{BodyHash, Class, EnhancedCode, Reply, Stage};
 use session::{Begun, Mail, Opening};
 
 pub use self::{
@@ -28,7 +28,7 @@ pub use self::{
 };
 use crate::{
     envelope::Envelope,
-    transport::{Gate, Receipt, Scope, SendError, Transport},
+    transport::{Gate, Receipt, Scope, SendError, Transport, hash_of},
 };
 
 /// Where the server is.
@@ -197,12 +197,14 @@ impl SmtpTransport {
         &self,
         envelope: &Envelope,
         message: &[u8],
+        hash: BodyHash,
         gate: &Gate,
     ) -> Result<Receipt, SendError> {
         let opening = Arc::new(Opening::of(envelope, message));
         let mail = Mail {
             opening: &opening,
             message,
+            hash,
             gate,
         };
         loop {
@@ -259,7 +261,8 @@ impl Transport for SmtpTransport {
                 trail: None,
             });
         }
-        let mut receipt = self.transact(envelope, message, gate).await?;
+        let hash = hash_of(message);
+        let mut receipt = self.transact(envelope, message, hash, gate).await?;
         // A server that takes so many recipients and no more gets the others in transactions of their own, at once.
         while let Some(left) = left_over(&receipt) {
             let recipients = left
@@ -269,7 +272,7 @@ impl Transport for SmtpTransport {
                 recipients: recipients.collect(),
                 ..envelope.clone()
             };
-            let Ok(next) = self.transact(&rest, message, gate).await else {
+            let Ok(next) = self.transact(&rest, message, hash, gate).await else {
                 // What was said of them before stands: they are tried again later.
                 break;
             };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use posthaste_domain::{
     address::EmailAddress,
-    delivery::{Class, Reply, Stage},
+    delivery::{BodyHash, Class, Reply, Stage},
 };
 
 use self::begin::Sender;
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     envelope::Envelope,
-    transport::{Gate, Passing, Receipt, Scope, SendError, hash_of},
+    transport::{Gate, Passing, Receipt, Scope, SendError},
 };
 
 /// Longest time for all that comes before the body, however slowly each step goes.
@@ -59,6 +59,8 @@ pub(super) type Follow<'a> = dyn FnMut(&Session) -> Option<String> + Send + 'a;
 pub(super) struct Mail<'a> {
     pub(super) opening: &'a Opening,
     pub(super) message: &'a [u8],
+    /// Of the message: made before a connection is waited for, not while one waits.
+    pub(super) hash: BodyHash,
     pub(super) gate: &'a Gate,
 }
 
@@ -260,7 +262,7 @@ impl Session {
             }
         }
         let passing = Passing {
-            hash: hash_of(mail.message),
+            hash: mail.hash,
             recipients: &taken(&mail.opening.recipients, &replies),
         };
         let opened = mail.gate.open(passing).await;
