@@ -25,6 +25,7 @@ mod m0012_weeks;
 mod m0013_doubt;
 mod m0014_transcripts;
 mod m0015_rates;
+mod m0016_scheduling;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_doubt::Migration),
             Box::new(m0014_transcripts::Migration),
             Box::new(m0015_rates::Migration),
+            Box::new(m0016_scheduling::Migration),
         ]
     }
 }

@@ -12,6 +12,7 @@ mod nodes;
 mod patience;
 mod peers;
 mod refusals;
+mod scheduling;
 mod sessions;
 mod signing;
 mod stopping;

@@ -49,7 +49,10 @@ fn routes() -> Router<AppState> {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/emails", post(submit::submit))
-        .route("/emails/{id}", get(messages::show))
+        .route(
+            "/emails/{id}",
+            get(messages::show).patch(decide::reschedule),
+        )
         .route("/emails/{id}/deliveries", get(deliveries::list))
         .route("/emails/{id}/cancel", post(cancel::cancel))
         .route("/emails/{id}/resolve", post(decide::resolve))

@@ -117,7 +117,9 @@ impl MessageStore for MemoryStreams {
         keyed: Option<Keyed>,
     ) -> Result<Accepted, StoreError> {
         let lane = self.lanes.get(&message.stream);
-        let Some(lane) = lane.filter(|_| keyed.is_none()) else {
+        // What is promised for later has to be on disk.
+        let is_stored = keyed.is_some() || message.scheduled_at.is_some();
+        let Some(lane) = lane.filter(|_| !is_stored) else {
             return self.store.accept(message, keyed).await;
         };
         match lane.put(message).await? {

@@ -1,6 +1,6 @@
 //! The mail desk: turns a draft into a message that is determined byte for byte, and has it stored.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     address::Mailbox,
@@ -9,7 +9,7 @@ use crate::{
     idempotency::{Answer, Idempotency, Keyed},
     message::{
         AtRest, Content, Draft, DraftContent, InternetMessageId, InvalidUnsubscribe, NewDelivery,
-        NewMessage, check_unsubscribe,
+        NewMessage, NotDue, When, check_unsubscribe,
     },
     stores::{Accepted, MessageStore, StoreError},
     stream::{StreamName, Streams},
@@ -35,8 +35,11 @@ pub enum DraftProblem {
     #[error("no sender is given, and the template names none")]
     NoSender,
     /// Its time is over already.
-    #[error("the expiry is in the past")]
+    #[error("the expiry is in the past, or before the mail is due")]
     Expired,
+    /// It cannot be kept until its time.
+    #[error(transparent)]
+    NotDue(#[from] NotDue),
     /// A header by which people leave a list, of this name.
     #[error("the header {0}: {1}")]
     Unsubscribe(String, InvalidUnsubscribe),
@@ -75,6 +78,15 @@ pub enum Once {
     KeyReused,
     /// The first request under the key has not ended yet.
     InProgress,
+}
+
+/// An instant, and how long it is until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The instant.
+    pub at: Timestamp,
+    /// The wait.
+    pub wait: Duration,
 }
 
 /// Takes drafts.
@@ -176,7 +188,13 @@ impl MailDesk {
     pub fn determine(&self, draft: Draft) -> Result<NewMessage, Vec<DraftProblem>> {
         let now = self.clock.now();
         let mut problems = Vec::new();
-        let expires_at = self.expiry(&draft, now, &mut problems);
+        let scheduled_at = draft.scheduled_at.map_or(Ok(None), |when| when.from(now));
+        let scheduled_at = scheduled_at.unwrap_or_else(|not_due| {
+            problems.push(not_due.into());
+            None
+        });
+        let due_at = scheduled_at.unwrap_or(now);
+        let expires_at = self.expiry(&draft, due_at, &mut problems);
         let (content, defaults) = self.content(draft.content, &mut problems);
         let from = draft.from.or(defaults.from);
         if from.is_none() && defaults.known {
@@ -215,15 +233,33 @@ impl MailDesk {
             tags: draft.tags,
             metadata: draft.metadata,
             created_at: now,
+            scheduled_at,
             expires_at,
             deliveries,
         })
     }
 
+    /// When a scheduled mail is due that is moved; now, where that is what is said.
+    ///
+    /// # Errors
+    /// [`NotDue`].
+    pub fn due(&self, when: When) -> Result<Due, NotDue> {
+        let now = self.clock.now();
+        let at = when.from(now)?.unwrap_or(now);
+        let wait = (at - now).to_std().unwrap_or_default();
+        Ok(Due { at, wait })
+    }
+
+    /// How long mail of a stream is tried that does not say so itself.
+    #[must_use]
+    pub fn usual_expiry(&self, stream: &StreamName) -> Option<Duration> {
+        Some(self.streams.get(stream)?.expiry)
+    }
+
     fn expiry(
         &self,
         draft: &Draft,
-        now: Timestamp,
+        due_at: Timestamp,
         problems: &mut Vec<DraftProblem>,
     ) -> Option<Timestamp> {
         let Some(policy) = self.streams.get(&draft.stream) else {
@@ -231,12 +267,12 @@ impl MailDesk {
             return None;
         };
         match draft.expires_at {
-            Some(given) if given <= now => {
+            Some(given) if given <= due_at => {
                 problems.push(DraftProblem::Expired);
                 None
             }
             Some(given) => Some(given),
-            None => Some(later(now, policy.expiry)),
+            None => Some(later(due_at, policy.expiry)),
         }
     }
 

@@ -1,11 +1,13 @@
 //! Messages. A [`NewMessage`] is determined byte for byte: everything that would vary between two renderings
 //! (`Message-ID`, `Date`, template version) is fixed when it is made, before it is stored.
 
+mod due;
 mod message_id;
 mod new_message;
 mod part;
 mod unsubscribe;
 
+pub use due::{GRACE, HORIZON, InvalidWhen, NotDue, When};
 pub use message_id::{InternetMessageId, InvalidMessageId};
 pub use new_message::{Draft, DraftContent, MAX_RECIPIENTS, NewDelivery, NewMessage, Recipients};
 pub use part::{

@@ -25,7 +25,7 @@ pub use self::{
         Credentials, LinkRequest, MailAllowance, NewToken, PasswordChange, PasswordReset,
         Registration, Requested, UserStore,
     },
-    decisions::{Decided, Decisions, Resolution},
+    decisions::{Decided, Decisions, Move, Resolution},
     messages::{
         Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoredAttempt, StoredDelivery,
         StoredMessage,

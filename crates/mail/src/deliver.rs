@@ -227,7 +227,7 @@ impl Deliver {
             // Last: whatever changed the bytes after this would break the signature.
             Ok(bytes) => Ok(self
                 .signer
-                .sign(message.from.address(), message.created_at, bytes)?),
+                .sign(message.from.address(), message.due_at(), bytes)?),
             Err(error) => permanent(&error),
         })
     }

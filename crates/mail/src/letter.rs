@@ -61,6 +61,7 @@ impl Letter {
             tags: Vec::new(),
             metadata: std::collections::BTreeMap::new(),
             created_at: now,
+            scheduled_at: None,
             expires_at: now,
             deliveries: Vec::new(),
         };

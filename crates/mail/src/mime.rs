@@ -40,7 +40,7 @@ pub fn write(message: &NewMessage, rendered: &Rendered) -> Result<Vec<u8>, MimeE
             rendered.subject.as_str(),
         ))
         .message_id(Some(message.message_id.as_str().to_owned()))
-        .header(Date::new(message.created_at.into()));
+        .header(Date::new(message.due_at().into()));
     if !message.recipients.to.is_empty() {
         builder = builder.header(To::from(mailboxes(&message.recipients.to)?));
     }

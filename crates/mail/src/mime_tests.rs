@@ -31,6 +31,7 @@ fn message() -> NewMessage {
         tags: vec![],
         metadata: BTreeMap::new(),
         created_at: later(Timestamp::UNIX_EPOCH, Duration::from_secs(1_800_000_000)),
+        scheduled_at: None,
         expires_at: later(Timestamp::UNIX_EPOCH, Duration::from_secs(1_800_086_400)),
         deliveries: vec![],
     }

@@ -208,6 +208,8 @@ fn job_row(
     );
     // Durations, for the clock that counts is the database's.
     let lasts = (message.expires_at - message.created_at).to_std();
+    let until_due = (message.due_at() - message.created_at).to_std();
+    let delay = delay.max(until_due.unwrap_or_default());
     let job = NewJob {
         tenant: message.owner.to_string(),
         expires_in: Some(lasts.unwrap_or_default()),

@@ -1,10 +1,12 @@
 //! [`Decisions`] on the database: one transaction each, so that no worker comes between the look and the change.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use posthaste_domain::{
     id::MessageId,
     owner::Owner,
-    stores::{Decided, Decisions, Resolution, StoreError},
+    stores::{Decided, Decisions, Move, Resolution, StoreError},
 };
 use posthaste_queue::{Job, JobId, NewJob};
 use sea_orm::{ConnectionTrait, DbErr, Value};
@@ -37,6 +39,17 @@ impl Decisions for Store {
     async fn retry(&self, owner: &Owner, id: MessageId) -> Result<Decided, StoreError> {
         let owner = owner.clone();
         let decided = self.writer.write(Retry { owner, id }).await?;
+        Ok(decided)
+    }
+
+    async fn reschedule(
+        &self,
+        owner: &Owner,
+        id: MessageId,
+        to: Move,
+    ) -> Result<Decided, StoreError> {
+        let owner = owner.clone();
+        let decided = self.writer.write(Reschedule { owner, id, to }).await?;
         Ok(decided)
     }
 }
@@ -90,17 +103,7 @@ impl AsyncWork<Decided> for Retry {
             return Ok(Decided::WithoutBody);
         }
         let id = Value::from(self.id.as_uuid());
-        let live = format!(
-            "SELECT state FROM jobs WHERE id = ?{}",
-            unit.backend.for_update()
-        );
-        let live = unit
-            .txn
-            .query_one_raw(unit.statement(&live, [id.clone()]))
-            .await?;
-        let live = live
-            .map(|row| row.try_get_by_index::<String>(0))
-            .transpose()?;
+        let live = live(unit, self.id).await?;
         if live.as_deref() == Some("leased") {
             return Ok(Decided::InHand);
         }
@@ -160,8 +163,65 @@ impl Retry {
     }
 }
 
+/// Where the job of a message stands; it stays there until the transaction ends.
+async fn live(unit: &Unit<'_>, id: MessageId) -> Result<Option<String>, DbErr> {
+    let live = format!(
+        "SELECT state FROM jobs WHERE id = ?{}",
+        unit.backend.for_update()
+    );
+    let live = unit.statement(&live, [id.as_uuid().into()]);
+    let row = unit.txn.query_one_raw(live).await?;
+    row.map(|row| row.try_get_by_index(0)).transpose()
+}
+
+struct Reschedule {
+    owner: Owner,
+    id: MessageId,
+    to: Move,
+}
+
+#[async_trait]
+impl AsyncWork<Decided> for Reschedule {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<Decided, DbErr> {
+        let id = Value::from(self.id.as_uuid());
+        let asked = "SELECT scheduled_at, expires_at FROM messages WHERE id = ? AND owner = ?";
+        let asked = unit.statement(asked, [id.clone(), self.owner.as_str().into()]);
+        let Some(row) = unit.txn.query_one_raw(asked).await? else {
+            return Ok(Decided::Absent);
+        };
+        let scheduled_at: Option<i64> = row.try_get_by_index(0)?;
+        let expires_at: i64 = row.try_get_by_index(1)?;
+        // One that is tried again waits for a time as well, and not for one that anybody chose.
+        let tried = "SELECT 1 FROM deliveries WHERE message_id = ? AND state <> 'queued' LIMIT 1";
+        let tried = unit.statement(tried, [id.clone()]);
+        let tried = unit.txn.query_one_raw(tried).await?.is_some();
+        let scheduled_at = match (scheduled_at, live(unit, self.id).await?.as_deref()) {
+            (_, Some("leased")) => return Ok(Decided::InHand),
+            (Some(at), Some("scheduled")) if !tried => at,
+            _ => return Ok(Decided::NothingToDecide),
+        };
+        let span = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let (due_at, usual) = (micros(self.to.due_at), span(self.to.usual_expiry));
+        let expires_at = if expires_at - scheduled_at == usual {
+            due_at.saturating_add(usual)
+        } else if expires_at > due_at {
+            expires_at
+        } else {
+            return Ok(Decided::Expired);
+        };
+        let moved = "UPDATE messages SET scheduled_at = ?, expires_at = ? WHERE id = ?";
+        execute(unit, moved, [due_at.into(), expires_at.into(), id.clone()]).await?;
+        // By the database's clock.
+        let run_at = micros(unit.now).saturating_add(span(self.to.wait));
+        let until = run_at.saturating_add(expires_at - due_at);
+        let moved = "UPDATE jobs SET run_at = ?, expires_at = ? WHERE id = ?";
+        execute(unit, moved, [run_at.into(), until.into(), id]).await?;
+        Ok(Decided::Done)
+    }
+}
+
 async fn message(unit: &Unit<'_>, owner: &Owner, id: MessageId) -> Result<Option<Again>, DbErr> {
-    let asked = "SELECT stream, expires_at - created_at, \
+    let asked = "SELECT stream, expires_at - coalesce(scheduled_at, created_at), \
          EXISTS (SELECT 1 FROM message_bodies WHERE message_id = messages.id) \
          FROM messages WHERE id = ? AND owner = ?";
     let asked = unit.statement(asked, [id.as_uuid().into(), owner.as_str().into()]);

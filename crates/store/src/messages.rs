@@ -77,10 +77,11 @@ impl MessageStore for Store {
             .one(&self.reader)
             .await
             .map_err(read_failed)?;
-        let leased = job.is_some_and(|job| job.state == State::Leased.word());
+        let is = |state: State| job.as_ref().is_some_and(|job| job.state == state.word());
         Ok(Some(StoredMessage {
+            scheduled: message.scheduled_at.is_some() && is(State::Scheduled),
+            leased: is(State::Leased),
             message,
-            leased,
             states,
         }))
     }

@@ -94,6 +94,7 @@ fn draft(stream: &StreamName) -> Draft {
         headers: Vec::new(),
         tags: Vec::new(),
         metadata: Default::default(),
+        scheduled_at: None,
         expires_at: None,
     }
 }

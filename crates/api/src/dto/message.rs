@@ -137,7 +137,7 @@ impl MessageAnswer {
             html,
             text,
             created_at: time(message.created_at),
-            scheduled_at: None,
+            scheduled_at: message.scheduled_at.map(time),
             last_event: last_event(status, refusal),
             tags: message.tags.iter().map(tag).collect(),
             status: status_word(status),
@@ -182,6 +182,7 @@ impl ChangedAnswer {
 #[must_use]
 pub fn status_word(status: MessageStatus) -> &'static str {
     match status {
+        MessageStatus::Scheduled => "scheduled",
         MessageStatus::Queued => "queued",
         MessageStatus::Sending => "sending",
         MessageStatus::Deferred => "deferred",
@@ -198,6 +199,7 @@ pub fn status_word(status: MessageStatus) -> &'static str {
 /// The same in the words of the published clients.
 fn last_event(status: MessageStatus, refusal: Refusal) -> &'static str {
     match status {
+        MessageStatus::Scheduled => "scheduled",
         MessageStatus::Queued | MessageStatus::Sending => "queued",
         MessageStatus::Deferred => "delivery_delayed",
         MessageStatus::Delivered => "delivered",

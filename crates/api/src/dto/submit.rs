@@ -45,7 +45,6 @@ impl Submit {
         let mut fields = Fields::of_document(document, &mut problems);
         let draft = read(&mut fields, owner, default_stream, &mut problems);
         for (name, detail) in [
-            ("scheduled_at", "scheduling is not supported"),
             ("locale", "locales are not supported"),
             ("topic_id", "topics are not supported"),
         ] {
@@ -86,6 +85,7 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
             DraftProblem::Subject(_) => (root.member("template").member("variables"), false),
             DraftProblem::NoSender => (root.member("from"), true),
             DraftProblem::Expired => (root.member("expires_at"), false),
+            DraftProblem::NotDue(_) => (root.member("scheduled_at"), false),
             DraftProblem::Unsubscribe(name, _) => (root.member("headers").member(name), false),
         };
         let detail = match problem {
@@ -95,6 +95,7 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
             | DraftProblem::UnknownTemplate(_)
             | DraftProblem::Subject(_)
             | DraftProblem::NoSender
+            | DraftProblem::NotDue(_)
             | DraftProblem::Expired => problem.to_string(),
         };
         if problems.has(&pointer) {
@@ -136,6 +137,9 @@ fn read(
         headers: labels::read_headers(fields, problems),
         tags: labels::read_tags(fields, problems),
         metadata: labels::read_metadata(fields, problems),
+        scheduled_at: fields
+            .take("scheduled_at")
+            .and_then(|when| when.parse(problems)),
         expires_at: fields
             .take("expires_at")
             .and_then(|time| time_with_offset(time, problems)),

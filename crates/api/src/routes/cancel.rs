@@ -12,7 +12,7 @@ use crate::{
     state::AppState,
 };
 
-/// Cancels a mail: queued or waiting for another attempt. To repeat it changes nothing.
+/// Cancels a mail: scheduled, queued or waiting for another attempt. To repeat it changes nothing.
 ///
 /// # Errors
 /// `not_found`; `resource_locked` while a worker has it in hand; `validation_error` if it has ended otherwise.
@@ -36,7 +36,7 @@ pub async fn cancel(
         Cancelled::Absent => {
             let stored = messages.message(owner, id).await?;
             let stored = stored.ok_or_else(ApiError::not_found)?;
-            let status = MessageStatus::of(&stored.states, stored.leased);
+            let status = stored.status();
             if status != MessageStatus::Cancelled {
                 let word = status_word(status);
                 return Err(ApiError::new(

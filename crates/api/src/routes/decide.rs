@@ -1,12 +1,14 @@
-//! `POST /emails/{id}/resolve` and `/retry`: what a person decides about a mail that has ended.
+//! `PATCH /emails/{id}`, and `POST /emails/{id}/resolve` and `/retry`: what a person decides about a mail that waits for its
+//! time, or has ended.
 
 use std::str::FromStr;
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use posthaste_domain::{
     id::MessageId,
+    message::When,
     owner::Scope,
-    stores::{Decided, Resolution},
+    stores::{Decided, Move, Resolution},
 };
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     dto::{fields::Fields, json, message::ChangedAnswer},
     error::{ApiError, ErrorKind},
     routes::path::Id,
-    state::AppState,
+    state::{AppState, Parts},
 };
 
 /// The word of a resolution.
@@ -81,12 +83,61 @@ pub async fn retry(
     )
 }
 
+/// Moves a mail that waits for its time to another one: `{"scheduled_at": …}`. Clients repeat other members, which are not
+/// looked at.
+///
+/// # Errors
+/// `not_found`; `resource_locked` while a worker has it in hand; `validation_error` for a time that is none, or where the mail
+/// waits for none any more, or would be over before it is due.
+pub async fn reschedule(
+    State(state): State<AppState>,
+    caller: Caller,
+    id: Id<MessageId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ChangedAnswer>, ApiError> {
+    let owner = caller.owner(Scope::Send)?;
+    let id = id.known()?;
+    require_json(&headers)?;
+    let body = state.bodies.receive_small(&headers, body).await?;
+    let (document, mut problems) = json::read(body.bytes())?;
+    let mut fields = Fields::of_document(document, &mut problems);
+    let pointer = fields.pointer("scheduled_at");
+    let when = fields.require("scheduled_at", &mut problems);
+    let when = when.and_then(|when| when.parse::<When>(&mut problems));
+    let Some(when) = when.filter(|_| problems.is_empty()) else {
+        return Err(problems.into());
+    };
+    let Parts {
+        desk,
+        messages,
+        decisions,
+        ..
+    } = &state.parts;
+    let due = desk.due(when).map_err(|not_due| {
+        problems.invalid(pointer, not_due.to_string());
+        ApiError::from(problems)
+    })?;
+    let stored = messages.message(owner, id).await?;
+    let stored = stored.ok_or_else(ApiError::not_found)?;
+    let to = Move {
+        due_at: due.at,
+        wait: due.wait,
+        usual_expiry: desk
+            .usual_expiry(&stored.message.stream)
+            .unwrap_or_default(),
+    };
+    let decided = decisions.reschedule(owner, id, to).await?;
+    answer(decided, id, "this mail waits for no time any more")
+}
+
 fn answer(decided: Decided, id: MessageId, nothing: &str) -> Result<Json<ChangedAnswer>, ApiError> {
     let refused = |text: &str| Err(ApiError::new(ErrorKind::ValidationError, text));
     match decided {
         Decided::Done => Ok(Json(ChangedAnswer::of(id))),
         Decided::InHand => Err(ApiError::locked("a worker is sending this mail")),
         Decided::NothingToDecide => refused(nothing),
+        Decided::Expired => refused("this mail would be over before it is due"),
         Decided::WithoutBody => refused("the content of this mail was removed"),
         Decided::Absent => Err(ApiError::not_found()),
     }

@@ -24,7 +24,7 @@ pub async fn show(
     let id = id.known()?;
     let stored = state.parts.messages.message(owner, id).await?;
     let stored = stored.ok_or_else(ApiError::not_found)?;
-    let status = MessageStatus::of(&stored.states, stored.leased);
+    let status = stored.status();
     let refusal = if status == MessageStatus::Failed {
         let deliveries = state.parts.messages.deliveries(owner, id).await?;
         Refusal::of(&deliveries.unwrap_or_default())

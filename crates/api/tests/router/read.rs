@@ -37,6 +37,7 @@ fn message() -> NewMessage {
         tags: Vec::new(),
         metadata: [("order".into(), "42".into())].into(),
         created_at: now(),
+        scheduled_at: None,
         expires_at: now() + Duration::from_secs(86_400),
         deliveries: Vec::new(),
     }
@@ -47,6 +48,7 @@ pub(crate) fn stored(states: Vec<DeliveryState>, leased: bool) -> StoredMessage 
     StoredMessage {
         message: message(),
         leased,
+        scheduled: false,
         states,
     }
 }
@@ -86,6 +88,7 @@ async fn shown(
     let stored = StoredMessage {
         message,
         leased: false,
+        scheduled: false,
         states,
     };
     desk.messages

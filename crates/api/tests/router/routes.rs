@@ -46,7 +46,7 @@ async fn a_route_names_the_methods_it_has() {
     let api = Desk::new().api();
     for (method, path, allowed) in [
         ("GET", "/emails", "POST"),
-        ("DELETE", "/emails/x", "GET,HEAD"),
+        ("DELETE", "/emails/x", "GET,HEAD,PATCH"),
         ("POST", "/livez", "GET,HEAD"),
         ("PUT", "/api/users/register", "POST"),
         ("GET", "/api/auth/login", "POST"),

@@ -109,6 +109,8 @@ impl DeliveryState {
 /// Where a message as a whole stands, from its deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageStatus {
+    /// It waits for its time.
+    Scheduled,
     /// No delivery was tried yet.
     Queued,
     /// In a worker's hands.

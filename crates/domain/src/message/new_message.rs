@@ -6,7 +6,7 @@ use crate::{
     address::{EmailAddress, Mailbox},
     clock::Timestamp,
     id::{DeliveryId, MessageId},
-    message::{AtRest, Content, ExtraHeader, InternetMessageId, Subject, Tag, Variables},
+    message::{AtRest, Content, ExtraHeader, InternetMessageId, Subject, Tag, Variables, When},
     owner::Owner,
     stream::StreamName,
     template::TemplateName,
@@ -93,6 +93,8 @@ pub struct Draft {
     pub tags: Vec<Tag>,
     /// Data kept and returned, never in the mail.
     pub metadata: BTreeMap<String, String>,
+    /// When it is to go out; at once if absent.
+    pub scheduled_at: Option<When>,
     /// When the mail is worth nothing any more; the stream's expiry if absent.
     pub expires_at: Option<Timestamp>,
 }
@@ -116,6 +118,7 @@ impl Draft {
             headers: Vec::new(),
             tags: Vec::new(),
             metadata: BTreeMap::new(),
+            scheduled_at: None,
             expires_at: None,
         }
     }
@@ -164,8 +167,10 @@ pub struct NewMessage {
     pub tags: Vec<Tag>,
     /// Data kept beside it.
     pub metadata: BTreeMap<String, String>,
-    /// When it was accepted; also its `Date` header.
+    /// When it was accepted.
     pub created_at: Timestamp,
+    /// When it is due, if not at once.
+    pub scheduled_at: Option<Timestamp>,
     /// When it is given up.
     pub expires_at: Timestamp,
     /// One delivery for each envelope recipient.
@@ -182,6 +187,12 @@ pub struct NewDelivery {
 }
 
 impl NewMessage {
+    /// When it is due; also its `Date` header.
+    #[must_use]
+    pub fn due_at(&self) -> Timestamp {
+        self.scheduled_at.unwrap_or(self.created_at)
+    }
+
     /// About how many bytes of memory the message holds, for the bounds of queues inside the process.
     #[must_use]
     pub fn size(&self) -> usize {

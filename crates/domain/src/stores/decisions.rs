@@ -1,10 +1,10 @@
 //! What people decide about mail whose deliveries have ended.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{id::MessageId, owner::Owner, stores::StoreError};
+use crate::{clock::Timestamp, id::MessageId, owner::Owner, stores::StoreError};
 
 /// How a delivery that was perhaps made is told to have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,8 +26,21 @@ pub enum Decided {
     NothingToDecide,
     /// What the message said was removed ([`super::Housekeeping`]), so it cannot be sent again; nothing was changed.
     WithoutBody,
+    /// It would be over before it is due; nothing was changed.
+    Expired,
     /// There is no such message of this owner.
     Absent,
+}
+
+/// Where a scheduled message is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// How long until then.
+    pub wait: Duration,
+    /// How long mail of its stream is tried that does not say so itself: that time moves along.
+    pub usual_expiry: Duration,
 }
 
 /// Decisions about mail.
@@ -45,4 +58,12 @@ pub trait Decisions: Debug + Send + Sync + 'static {
     /// Opens the deliveries again that failed, expired or were perhaps made: the same bytes go under the same `Message-ID`, at
     /// once, and have as much time again as the message had.
     async fn retry(&self, owner: &Owner, id: MessageId) -> Result<Decided, StoreError>;
+
+    /// Moves a message to another time that still waits for the one that it was scheduled for.
+    async fn reschedule(
+        &self,
+        owner: &Owner,
+        id: MessageId,
+        to: Move,
+    ) -> Result<Decided, StoreError>;
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     address::EmailAddress,
     clock::Timestamp,
-    delivery::{AttemptRun, DeliveryState, Doubt, Reply},
+    delivery::{AttemptRun, DeliveryState, Doubt, MessageStatus, Reply},
     id::{DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
     message::NewMessage,
@@ -40,8 +40,21 @@ pub struct StoredMessage {
     pub message: NewMessage,
     /// Whether a worker holds its job now.
     pub leased: bool,
+    /// Whether it waits for the time that it was scheduled for.
+    pub scheduled: bool,
     /// The states of its deliveries, in the order of the recipients.
     pub states: Vec<DeliveryState>,
+}
+
+impl StoredMessage {
+    /// What it is as a whole.
+    #[must_use]
+    pub fn status(&self) -> MessageStatus {
+        match MessageStatus::of(&self.states, self.leased) {
+            MessageStatus::Queued if self.scheduled => MessageStatus::Scheduled,
+            status => status,
+        }
+    }
 }
 
 /// A delivery as read back.

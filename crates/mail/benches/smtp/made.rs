@@ -183,6 +183,7 @@ fn outgoing(library: &Library, stream: &StreamName) -> OutgoingMessage {
         tags: Vec::new(),
         metadata: BTreeMap::new(),
         created_at: now,
+        scheduled_at: None,
         expires_at: later(now, HOUR),
         deliveries: vec![delivery],
     };

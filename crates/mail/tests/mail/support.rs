@@ -84,6 +84,7 @@ pub(crate) fn message(now: Timestamp, to: &[&str], content: Content) -> NewMessa
         tags: Vec::new(),
         metadata: BTreeMap::new(),
         created_at: now,
+        scheduled_at: None,
         expires_at: later(now, Duration::from_secs(86_400)),
         deliveries,
     }

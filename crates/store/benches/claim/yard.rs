@@ -201,6 +201,7 @@ pub(crate) fn message() -> NewMessage {
         tags: Vec::new(),
         metadata: BTreeMap::new(),
         created_at: now,
+        scheduled_at: None,
         expires_at: later(now, Duration::from_secs(86_400)),
         deliveries: vec![NewDelivery {
             id: DeliveryId::new(now),

@@ -75,6 +75,7 @@ pub(crate) fn message_row(message: &NewMessage) -> messages::ActiveModel {
         )),
         metadata: Set(json(&message.metadata)),
         created_at: Set(micros(message.created_at)),
+        scheduled_at: Set(message.scheduled_at.map(micros)),
         expires_at: Set(micros(message.expires_at)),
     }
 }
@@ -165,6 +166,7 @@ pub(crate) fn message(
             .map_err(|_| unreadable("messages.tags"))?,
         metadata,
         created_at,
+        scheduled_at: row.scheduled_at.map(timestamp).transpose()?,
         expires_at: timestamp(row.expires_at)?,
         deliveries: deliveries.iter().map(delivery).collect::<Result<_, _>>()?,
         content: content(

@@ -1,4 +1,4 @@
-//! Messages as accepted; never updated.
+//! Messages as accepted; only their times are ever updated.
 
 use sea_orm::entity::prelude::*;
 
@@ -20,6 +20,7 @@ pub(crate) struct Model {
     pub(crate) tags: String,
     pub(crate) metadata: String,
     pub(crate) created_at: i64,
+    pub(crate) scheduled_at: Option<i64>,
     pub(crate) expires_at: i64,
 }
 

@@ -19,6 +19,7 @@ mod model;
 mod operating;
 mod planning;
 mod rates;
+mod scheduling;
 mod sessions;
 mod settling;
 mod support;

@@ -106,7 +106,7 @@ impl Bench {
             "UPDATE jobs SET run_at = run_at - {by}, expires_at = expires_at - {by}; \
              UPDATE dead_jobs SET died_at = died_at - {by}, expires_at = expires_at - {by}; \
              UPDATE deliveries SET updated_at = updated_at - {by}; UPDATE messages SET created_at = created_at - {by}, \
-             expires_at = expires_at - {by}; \
+             scheduled_at = scheduled_at - {by}, expires_at = expires_at - {by}; \
              UPDATE idempotency_keys SET created_at = created_at - {by}; \
              UPDATE nodes SET left_at = left_at - {by}"
         );
@@ -336,6 +336,7 @@ pub(crate) fn message(now: Timestamp, to: &[&str]) -> NewMessage {
         tags: vec![Tag::new("category", "order").expect("a valid tag")],
         metadata: BTreeMap::from([("order".to_owned(), "42".to_owned())]),
         created_at: now,
+        scheduled_at: None,
         expires_at: later(now, Duration::from_secs(86_400)),
         deliveries,
     }

@@ -174,6 +174,7 @@ pub(super) fn mail_of(to: &[&str], text: &str) -> NewMessage {
         tags: Vec::new(),
         metadata: BTreeMap::new(),
         created_at: now,
+        scheduled_at: None,
         expires_at: later(now, 3600 * SECOND),
         deliveries,
     }

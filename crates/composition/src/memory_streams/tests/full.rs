@@ -142,3 +142,18 @@ async fn a_submit_under_a_key_or_to_another_stream_is_stored() {
     );
     assert!(bench.drain().is_empty());
 }
+
+/// What is promised for later has to be on disk, whatever its stream.
+#[tokio::test(start_paused = true)]
+async fn a_scheduled_mail_is_stored() {
+    let mut store = MockMessageStore::new();
+    store
+        .expect_accept()
+        .times(1)
+        .returning(|_, _| Ok(Accepted::Stored));
+    let bench = Bench::idle(bounds(WhenFull::Wait, Unsent::Drop), store);
+    let mut later = mail(&["ada@example.com"]);
+    later.scheduled_at = Some(later.expires_at);
+    let accepted = bench.submit(&later).await;
+    assert_eq!(accepted.expect("it is taken"), Accepted::Stored);
+}

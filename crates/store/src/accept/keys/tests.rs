@@ -50,6 +50,7 @@ fn submit(key: Option<&str>, fingerprint: u8) -> (NewMessage, Option<Keyed>) {
         tags: Vec::new(),
         metadata: std::collections::BTreeMap::new(),
         created_at: now,
+        scheduled_at: None,
         expires_at: now,
         deliveries: Vec::new(),
     };
