@@ -129,3 +129,27 @@ fn what_cannot_be_sent_is_refused_with_every_reason_before_anything_is_stored() 
     }
     assert!(desk.outbox().letters().is_empty());
 }
+
+/// A first try without a server, and with the addresses of another service's examples: nothing of it is captured.
+#[test]
+fn simulated_recipients_end_as_they_are_named() {
+    let desk = Desk::new();
+    let server = desk.start();
+    let client = server.client().with_key("re_ph_dev");
+    for (to, expected, event) in [
+        ("delivered+1@resend.dev", "delivered", "delivered"),
+        ("bounced@simulator.invalid", "failed", "bounced"),
+        ("suppressed@simulator.invalid", "failed", "failed"),
+        ("delayed@resend.dev", "deferred", "delivery_delayed"),
+    ] {
+        let mail = json!({"from": "app@example.com", "to": to, "subject": "hi", "text": "x"});
+        let id = client.post("/emails", &mail).expect(200).json()["id"].clone();
+        let id = id.as_str().expect("an id");
+        eventually("its end is recorded", 10 * SECOND, || {
+            (status(&client, id) == expected).then_some(())
+        });
+        let shown = client.get(&format!("/emails/{id}")).expect(200).json();
+        assert_eq!(shown["last_event"], event, "{to}");
+    }
+    assert!(desk.outbox().letters().is_empty());
+}

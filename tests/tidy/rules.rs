@@ -49,6 +49,10 @@ const EXPOSES: &[(&str, &str)] = &[
         "crates/mail/src/redirect.rs",
         "into the header that says whom a mail was for",
     ),
+    (
+        "crates/mail/src/simulator.rs",
+        "to know the recipients that nobody is",
+    ),
 ];
 
 /// The file of the per-job services, which must not be able to outlive their job.

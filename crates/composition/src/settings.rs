@@ -99,6 +99,8 @@ pub struct Settings {
     pub environment: Environment,
     pub data_dir: PathBuf,
     pub redirect_all: Option<EmailAddress>,
+    /// Whether recipients at `resend.dev` are simulated too.
+    pub simulate_resend_dev: bool,
     pub roles: Vec<Role>,
     pub http: Http,
     pub accounts: Accounts,
@@ -288,6 +290,7 @@ fn read(environment: Environment, mut root: Reader<'_>) -> Settings {
         environment,
         data_dir: PathBuf::from(root.text("data_dir")),
         redirect_all: redirect_all(&mut root),
+        simulate_resend_dev: simulate_resend_dev(root.table("simulator")),
         roles: root.list(
             "roles",
             "a list of api, worker, scheduler",
@@ -330,6 +333,12 @@ fn redirect_all(root: &mut Reader<'_>) -> Option<EmailAddress> {
     let sound = |text: &str| text.is_empty() || text.parse::<EmailAddress>().is_ok();
     let text = root.checked("redirect_all", "an address, or nothing", sound);
     text.parse().ok()
+}
+
+fn simulate_resend_dev(mut table: Reader<'_>) -> bool {
+    let simulated = table.flag("resend_dev");
+    table.finish();
+    simulated
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod recorder;
 pub mod redirect;
 pub mod render;
 pub mod several;
+pub mod simulator;
 pub mod smtp;
 pub mod transport;
 
@@ -38,6 +39,7 @@ pub use crate::{
     redirect::RedirectAll,
     render::{Library, Rendered, Renderer},
     several::Several,
+    simulator::Simulator,
     smtp::{SmtpConfig, SmtpTransport},
     transport::{
         DataGate, Gate, GateShut, OpenGate, Passing, Receipt, Scope, SendError, Trail, Transport,

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use posthaste_domain::{stores::TokenBuckets, stream::StreamName};
 use posthaste_mail::{
     Breaker, BreakerConfig, DomainLimits, FileTransport, Limited, Limits, MemoryTransport,
-    MxConfig, MxTransport, Recorder, RedirectAll, Several, SmtpConfig, SmtpTransport, Transport,
+    MxConfig, MxTransport, Recorder, RedirectAll, Several, Simulator, SmtpConfig, SmtpTransport,
+    Transport,
     mx::Security,
     several,
     smtp::{AuthMechanism, ClientCertificate, Credentials, Protocol, Server, Timeouts, TlsMode},
@@ -42,6 +43,8 @@ pub(super) fn transports(
             Some(to) => Arc::new(RedirectAll::to(to.clone(), one)),
             None => one,
         };
+        let one: Arc<dyn Transport> =
+            Arc::new(Simulator::before(one, settings.simulate_resend_dev));
         let one = match stream.transcripts {
             Some(keep) => Arc::new(Recorder::around(one, keep)),
             None => one,

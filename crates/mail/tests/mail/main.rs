@@ -6,5 +6,6 @@ mod library;
 mod limits;
 mod rendering;
 mod several;
+mod simulator;
 mod support;
 mod uncertain;
