@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A look counts every job that is left: so many times as long as it took nobody looks again, lest looking be what is
 /// measured. The fewer are left, the sooner comes the next one.
 const LOOK_SHARE: u32 = 50;
+/// The longest.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// What `bench send` tells.
 #[derive(Debug, Serialize)]
@@ -163,7 +165,8 @@ async fn drained(node: &Node) -> Result<(), BenchError> {
         if pending.all == 0 {
             return Ok(());
         }
-        sleep(LOOK.max(began.elapsed() * LOOK_SHARE)).await;
+        let pause = began.elapsed() * LOOK_SHARE;
+        sleep(pause.clamp(LOOK, LONGEST_LOOK)).await;
     }
 }
 
