@@ -6,6 +6,7 @@ mod command_line;
 mod control;
 mod crowd;
 mod delivery;
+mod direct;
 mod idempotency;
 mod memory_streams;
 mod nodes;
