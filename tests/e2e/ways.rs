@@ -97,6 +97,29 @@ fn a_transport_keeps_its_rate() {
     assert_eq!(mails.len(), 4, "each is one transaction");
 }
 
+/// Each domain of a mail is a transaction then.
+#[test]
+fn a_transport_keeps_a_rate_to_each_domain() {
+    let Some(sink) = Sink::start() else {
+        return;
+    };
+    let desk = Desk::sending_to(&sink)
+        .set("transports.relay.domain_rate", "2/s")
+        .set("transports.relay.domain_concurrency", "1");
+    let server = desk.start();
+    let client = server.client().with_key("re_ph_dev");
+    let began = Instant::now();
+    for _ in 0..3 {
+        let told = deliver(&client, &["ada@example.com", "bob@example.org"]);
+        assert_eq!(told["tries"], 1, "{told}");
+    }
+    let took = began.elapsed();
+    assert!(took >= SECOND, "three mails in {took:?}");
+    let mut mails: Vec<_> = sink.history().into_iter().map(|copy| copy.file).collect();
+    mails.dedup();
+    assert_eq!(mails.len(), 6, "two of each");
+}
+
 /// On a stream that holds, where the gate notes who is about to get the mail.
 #[test]
 fn staging_sends_everything_to_one_address() {

@@ -17,7 +17,6 @@ use posthaste_domain::{
 };
 
 use crate::{
-    by_domain::domain_of,
     envelope::Envelope,
     transport::{Gate, Passing, Receipt, Scope, SendError, Transport, hash_of},
 };
@@ -67,7 +66,9 @@ impl Simulator {
 
     /// The end of mail to this recipient, if it is simulated.
     fn end(&self, recipient: &EmailAddress) -> Option<End> {
-        if !self.domains.contains(&domain_of(recipient).as_str()) {
+        let domain = recipient.domain();
+        let mut domains = self.domains.iter();
+        if !domains.any(|simulated| domain.eq_ignore_ascii_case(simulated)) {
             return None;
         }
         let (local, _) = recipient.expose().split_once('@')?;

@@ -14,7 +14,7 @@ use posthaste_domain::{
 use crate::{
     auth::Caller,
     body::require_json,
-    dto::{fields::Fields, json, message::ChangedAnswer},
+    dto::{fields::Fields, json, message::ChangedAnswer, problems::Problems},
     error::{ApiError, ErrorKind},
     routes::path::Id,
     state::{AppState, Parts},
@@ -48,10 +48,7 @@ pub async fn resolve(
 ) -> Result<Json<ChangedAnswer>, ApiError> {
     let owner = caller.owner(Scope::Send)?;
     let id = id.known()?;
-    require_json(&headers)?;
-    let body = state.bodies.receive_small(&headers, body).await?;
-    let (document, mut problems) = json::read(body.bytes())?;
-    let mut fields = Fields::of_document(document, &mut problems);
+    let (mut fields, mut problems) = document(&state, &headers, body).await?;
     let resolution = fields.require("as", &mut problems);
     let resolution = resolution.and_then(|word| word.parse::<As>(&mut problems));
     fields.finish(&mut problems);
@@ -98,10 +95,7 @@ pub async fn reschedule(
 ) -> Result<Json<ChangedAnswer>, ApiError> {
     let owner = caller.owner(Scope::Send)?;
     let id = id.known()?;
-    require_json(&headers)?;
-    let body = state.bodies.receive_small(&headers, body).await?;
-    let (document, mut problems) = json::read(body.bytes())?;
-    let mut fields = Fields::of_document(document, &mut problems);
+    let (mut fields, mut problems) = document(&state, &headers, body).await?;
     let pointer = fields.pointer("scheduled_at");
     let when = fields.require("scheduled_at", &mut problems);
     let when = when.and_then(|when| when.parse::<When>(&mut problems));
@@ -129,6 +123,19 @@ pub async fn reschedule(
     };
     let decided = decisions.reschedule(owner, id, to).await?;
     answer(decided, id, "this mail waits for no time any more")
+}
+
+/// The members of a small document.
+async fn document(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Fields, Problems), ApiError> {
+    require_json(headers)?;
+    let body = state.bodies.receive_small(headers, body).await?;
+    let (document, mut problems) = json::read(body.bytes())?;
+    let fields = Fields::of_document(document, &mut problems);
+    Ok((fields, problems))
 }
 
 fn answer(decided: Decided, id: MessageId, nothing: &str) -> Result<Json<ChangedAnswer>, ApiError> {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,7 @@ use crate::{
 
 /// How long a mail stays away at least from a domain that already has as many under way as it may.
 const BUSY: Duration = Duration::from_secs(30);
-/// Most domains that are remembered; the one that was used least recently is forgotten.
+/// Most domains that are remembered; of those that nothing holds to, the one that was used least recently is forgotten.
 const REMEMBERED: usize = 1000;
 
 /// The domains of one transport.
@@ -36,13 +36,20 @@ pub(super) struct Destinations {
     transport: String,
     limits: DomainLimits,
     known: Mutex<HashMap<String, Known>>,
-    /// Domains that asked for less at some time: while there are none, nothing has to be looked up.
-    asked: AtomicUsize,
+    /// Whether any has ever asked for less: until then, nothing has to be looked up.
+    asked: AtomicBool,
 }
 
 struct Known {
     destination: Arc<Destination>,
     used: Instant,
+}
+
+impl Known {
+    /// Whether forgetting it loses nothing: no mail is under way to it, and it has not asked for less.
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.destination) == 1 && !self.destination.slow.is_on()
+    }
 }
 
 /// One domain.
@@ -65,7 +72,7 @@ impl Destinations {
             transport: transport.to_owned(),
             limits,
             known: Mutex::default(),
-            asked: AtomicUsize::new(0),
+            asked: AtomicBool::new(false),
         }
     }
 
@@ -78,7 +85,7 @@ impl Destinations {
         if self.limits.at_once.is_some() || self.limits.rate.is_some() {
             return true;
         }
-        if self.asked.load(Ordering::Relaxed) == 0 {
+        if !self.asked.load(Ordering::Relaxed) {
             return false;
         }
         let known = self.known();
@@ -96,7 +103,8 @@ impl Destinations {
             return Arc::clone(&known.destination);
         }
         if known.len() >= REMEMBERED {
-            let oldest = known.iter().min_by_key(|(_, known)| known.used);
+            let idle = known.iter().filter(|(_, known)| known.is_idle());
+            let oldest = idle.min_by_key(|(_, known)| known.used);
             if let Some(oldest) = oldest.map(|(domain, _)| domain.clone()) {
                 known.remove(&oldest);
             }
@@ -135,7 +143,7 @@ impl Destinations {
             Err(_) => {}
         }
         for (domain, wait) in asked {
-            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.asked.store(true, Ordering::Relaxed);
             self.get(&domain).slow.asked(&domain, wait);
         }
     }

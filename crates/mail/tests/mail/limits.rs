@@ -300,3 +300,19 @@ async fn without_limits_a_mail_is_one_transaction() {
     let sent: Vec<Envelope> = inner.sent().into_iter().map(|mail| mail.envelope).collect();
     assert_eq!(sent, [envelope(&both)]);
 }
+
+/// Of a thousand domains the least recent is forgotten, but never one that asked for less.
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_asked_for_less_is_not_forgotten_for_others() {
+    let (inner, limited) = limited(of_domain(DomainLimits {
+        rate: None,
+        at_once: Some(1),
+    }));
+    throttled(&inner);
+    send(&limited, &["ada@a.test"]).await.expect_err("too much");
+    for number in 0..1100 {
+        let to = format!("ada@d{number}.test");
+        send(&limited, &[&to]).await.expect("taken");
+    }
+    wait(send(&limited, &["ada@a.test"]).await);
+}

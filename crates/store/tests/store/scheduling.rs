@@ -152,3 +152,24 @@ async fn only_mail_that_waits_for_its_time_is_moved() {
     );
     assert_eq!(status(&bench, &own).await, MessageStatus::Deferred);
 }
+
+/// As much time again as it had, which counted from when it was due.
+#[tokio::test]
+async fn a_scheduled_mail_that_failed_is_tried_again_for_as_long_as_it_had() {
+    let bench = Bench::new().await;
+    let message = scheduled(&bench).await;
+    let boot = BootId::random();
+    bench.store.join(boot).await.expect("the node joins");
+    bench.advance(HOUR).await;
+    bench.store.promote().await.expect("the store answers");
+    let job = bench.claim(boot, 1).await.remove(0);
+    let failed = report(bench.clock.now(), &message, DeliveryState::Failed);
+    settle(&bench, job.lease, Verdict::Done, failed).await;
+    let again = bench.store.retry(&owner(), message.id).await;
+    assert_eq!(again.expect("the store answers"), Decided::Done);
+    let stored = bench.store.message(&owner(), message.id).await;
+    let stored = stored.expect("it is read").expect("it is there").message;
+    let left = stored.expires_at - bench.clock.now();
+    let (left, usual) = (left.num_minutes(), 24 * 60);
+    assert!((usual - 1..=usual).contains(&left), "{left} min");
+}
