@@ -169,7 +169,13 @@ async fn a_scheduled_mail_that_failed_is_tried_again_for_as_long_as_it_had() {
     assert_eq!(again.expect("the store answers"), Decided::Done);
     let stored = bench.store.message(&owner(), message.id).await;
     let stored = stored.expect("it is read").expect("it is there").message;
-    let left = stored.expires_at - bench.clock.now();
+    // On a server the database's clock counts, which was not set forward.
+    let ahead = if bench.is_on_a_server() {
+        HOUR
+    } else {
+        Duration::ZERO
+    };
+    let left = later(stored.expires_at, ahead) - bench.clock.now();
     let (left, usual) = (left.num_minutes(), 24 * 60);
     assert!((usual - 1..=usual).contains(&left), "{left} min");
 }
