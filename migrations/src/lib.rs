@@ -26,6 +26,7 @@ mod m0013_doubt;
 mod m0014_transcripts;
 mod m0015_rates;
 mod m0016_scheduling;
+mod m0017_attachments;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_transcripts::Migration),
             Box::new(m0015_rates::Migration),
             Box::new(m0016_scheduling::Migration),
+            Box::new(m0017_attachments::Migration),
         ]
     }
 }

@@ -111,7 +111,8 @@ fn what_cannot_be_sent_is_refused_with_every_reason_before_anything_is_stored() 
         (reply.status, reply.json()["name"].as_str()),
         (400, Some("validation_error"))
     );
-    let huge = json!({"from": "a@b.c", "to": "x@y.z", "subject": "s", "text": "x".repeat(3 << 20)});
+    let huge =
+        json!({"from": "a@b.c", "to": "x@y.z", "subject": "s", "text": "x".repeat(41 << 20)});
     assert_eq!(
         client.post("/emails", &huge).expect(413).json()["name"],
         "payload_too_large"

@@ -13,6 +13,7 @@ use axum::{
     },
 };
 use http_body_util::BodyExt;
+use posthaste_domain::buffer::buffer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -27,6 +28,7 @@ pub const MAX_ACCOUNT_BODY: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct BodyIntake {
     limit: usize,
+    all: usize,
     budget: Arc<Semaphore>,
 }
 
@@ -34,7 +36,7 @@ pub struct BodyIntake {
 #[derive(Debug)]
 pub struct Received {
     bytes: Vec<u8>,
-    _reserved: OwnedSemaphorePermit,
+    reserved: OwnedSemaphorePermit,
 }
 
 impl Received {
@@ -43,17 +45,25 @@ impl Received {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// They were read. What was made of them takes their room, for as long as this is kept.
+    pub fn read(self) -> OwnedSemaphorePermit {
+        let mut reserved = self.reserved;
+        let surplus = reserved.num_permits().saturating_sub(self.bytes.len());
+        drop(reserved.split(surplus));
+        reserved
+    }
 }
 
 impl BodyIntake {
     /// An intake with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        let all = limits.bodies_in_flight.min(Semaphore::MAX_PERMITS);
         Self {
             limit: limits.body,
-            budget: Arc::new(Semaphore::new(
-                limits.bodies_in_flight.min(Semaphore::MAX_PERMITS),
-            )),
+            all,
+            budget: Arc::new(Semaphore::new(all)),
         }
     }
 
@@ -91,8 +101,14 @@ impl BodyIntake {
             return Err(too_large(limit));
         }
         let declared = usize::try_from(declared).unwrap_or(limit);
-        let mut reserved = self.reserve(declared)?;
-        let mut bytes = Vec::with_capacity(declared);
+        let mut reserved = match self.reserve(self.weight(declared)) {
+            Ok(reserved) => reserved,
+            Err(no_room) => {
+                discard(body).await;
+                return Err(no_room);
+            }
+        };
+        let mut bytes = buffer(declared);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(broken_off)?;
             let piece: Bytes = frame.into_data().unwrap_or_default();
@@ -102,13 +118,34 @@ impl BodyIntake {
                 discard(body).await;
                 return Err(too_large(limit));
             }
-            reserved.merge(self.reserve(length.saturating_sub(reserved.num_permits()))?);
+            match self.reserve(self.weight(length).saturating_sub(reserved.num_permits())) {
+                Ok(more) => reserved.merge(more),
+                Err(no_room) => {
+                    drop(bytes);
+                    discard(body).await;
+                    return Err(no_room);
+                }
+            }
             bytes.extend_from_slice(&piece);
         }
-        Ok(Received {
-            bytes,
-            _reserved: reserved,
-        })
+        Ok(Received { bytes, reserved })
+    }
+
+    /// What a body takes: while it is read, what is made of it is there beside it.
+    fn weight(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(2).min(self.all)
+    }
+
+    /// Room for an answer of so many bytes.
+    ///
+    /// # Errors
+    /// `service_unavailable` where the budget is spent.
+    pub fn reserve_answer(&self, bytes: u64) -> Result<OwnedSemaphorePermit, ApiError> {
+        let detail = "too many large answers at once";
+        let bytes = u32::try_from(bytes).ok();
+        let reserved =
+            bytes.and_then(|bytes| Arc::clone(&self.budget).try_acquire_many_owned(bytes).ok());
+        reserved.ok_or_else(|| ApiError::unavailable(detail, 1))
     }
 
     fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
@@ -122,9 +159,9 @@ impl BodyIntake {
 }
 
 /// Most bytes that are read only to be thrown away.
-const LINGER: usize = 16 * 1024 * 1024;
+const LINGER: usize = 64 * 1024 * 1024;
 /// Longest time for that.
-const LONGEST_LINGER: Duration = Duration::from_secs(1);
+const LONGEST_LINGER: Duration = Duration::from_secs(5);
 
 /// Reads on past a body that is refused: a connection that is closed while its client still writes takes the answer with
 /// it.

@@ -5,6 +5,8 @@
 
 pub mod account;
 pub mod address;
+pub mod attachment;
+pub mod batch;
 pub mod delivery;
 pub mod fields;
 pub mod fingerprint;

@@ -157,6 +157,16 @@ impl ApiError {
         &self.fields
     }
 
+    /// What clients show: the first field by name, or the detail.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match &self.fields[..] {
+            [] => self.detail.clone(),
+            [only] => only.to_string(),
+            [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+        }
+    }
+
     /// Further members of the problem's JSON.
     #[must_use]
     pub fn members(&self) -> &Map<String, Value> {
@@ -187,6 +197,10 @@ impl From<Problems> for ApiError {
         let problems = problems.without_consequences();
         let kind = if problems.only_missing() {
             ErrorKind::MissingRequiredField
+        } else if problems.only_in("attachments") {
+            ErrorKind::InvalidAttachment
+        } else if problems.only_in("scheduled_at") {
+            ErrorKind::InvalidParameter
         } else {
             ErrorKind::ValidationError
         };

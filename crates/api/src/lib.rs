@@ -13,6 +13,7 @@ pub mod dto;
 pub mod error;
 pub mod even;
 pub mod failure;
+pub mod held;
 pub mod middleware;
 pub mod pages;
 pub mod router;

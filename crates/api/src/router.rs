@@ -13,8 +13,8 @@ use crate::{
     error::{ApiError, ErrorKind},
     middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
     routes::{
-        cancel, confirm, dead, decide, deliveries, health, messages, password, queue, root,
-        sessions, submit, users,
+        batch, cancel, confirm, dead, decide, deliveries, files, health, messages, password, queue,
+        root, sessions, submit, users,
     },
     state::AppState,
 };
@@ -49,11 +49,19 @@ fn routes() -> Router<AppState> {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/emails", post(submit::submit))
+        .route("/emails/batch", post(batch::submit))
         .route(
             "/emails/{id}",
             get(messages::show).patch(decide::reschedule),
         )
         .route("/emails/{id}/deliveries", get(deliveries::list))
+        .route("/emails/{id}/attachments", get(files::list))
+        .route("/emails/{id}/attachments/{file}", get(files::show))
+        .route(
+            "/emails/{id}/attachments/{file}/content",
+            get(files::content),
+        )
+        .route("/emails/{id}/raw", get(files::raw))
         .route("/emails/{id}/cancel", post(cancel::cancel))
         .route("/emails/{id}/resolve", post(decide::resolve))
         .route("/emails/{id}/retry", post(decide::retry))

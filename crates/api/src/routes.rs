@@ -1,10 +1,12 @@
 //! The routes, a file each.
 
+pub mod batch;
 pub mod cancel;
 pub mod confirm;
 pub mod dead;
 pub mod decide;
 pub mod deliveries;
+pub mod files;
 pub mod form;
 pub mod health;
 pub mod messages;

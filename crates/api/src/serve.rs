@@ -82,6 +82,8 @@ pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
     Parts {
         desk: Arc::clone(&composed.desk),
         messages: Arc::clone(&composed.messages),
+        attachments: Arc::clone(&composed.attachments),
+        writer: Arc::clone(&composed.writer),
         decisions: Arc::clone(&composed.decisions),
         operator: Arc::clone(&composed.operator),
         streams: settings
@@ -93,6 +95,7 @@ pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
         keys: composed.keys.clone(),
         readiness: Arc::clone(&composed.readiness),
         default_stream: settings.accounts.stream.clone(),
+        public_url: settings.http.public_url.trim_end_matches('/').to_owned(),
         limits: Limits {
             body: bytes(settings.http.body_limit),
             bodies_in_flight: bytes(settings.http.in_flight_limit),

@@ -8,7 +8,8 @@ use posthaste_domain::{
     account::Accounts,
     desk::MailDesk,
     key::KeyRing,
-    stores::{Decisions, MessageStore},
+    raw::WriteMail,
+    stores::{AttachmentStore, Decisions, MessageStore},
     stream::StreamName,
 };
 use posthaste_queue::Operate;
@@ -42,6 +43,10 @@ pub struct Parts {
     pub desk: Arc<MailDesk>,
     /// Where messages are read.
     pub messages: Arc<dyn MessageStore>,
+    /// Where attachments are read.
+    pub attachments: Arc<dyn AttachmentStore>,
+    /// Writes messages as they are sent.
+    pub writer: Arc<dyn WriteMail>,
     /// What people decide about mail that has ended.
     pub decisions: Arc<dyn Decisions>,
     /// What operators do with the queue.
@@ -56,6 +61,8 @@ pub struct Parts {
     pub readiness: Arc<Readiness>,
     /// The stream of submits that name none.
     pub default_stream: StreamName,
+    /// Where the API is reached from outside, without a slash at the end.
+    pub public_url: String,
     /// The bounds of requests.
     pub limits: Limits,
     /// The host names that are answered.

@@ -5,6 +5,7 @@ mod memory;
 mod services;
 mod transports;
 mod worker;
+mod writing;
 
 use std::{
     fmt, fs, io,
@@ -18,14 +19,18 @@ use posthaste_domain::{
     clock::{Clock, SystemClock},
     desk::MailDesk,
     key::{ApiKey, KeyRing},
-    stores::{Decisions, Housekeeping, MessageStore, StoreError, StoreHealth, TemplateVersions},
+    raw::WriteMail,
+    stores::{
+        AttachmentStore, Decisions, Housekeeping, MessageStore, StoreError, StoreHealth,
+        TemplateVersions,
+    },
     stream::{StreamPolicy, Streams},
 };
 use posthaste_host::{Host, HostBuilder, HostedService, ServiceOptions};
 use posthaste_mail::{
-    Deliver, Library, Renderer,
+    Deliver, Library,
     file::FolderError,
-    render::{LoadError, Source, SourceError},
+    render::{LoadError, SourceError},
 };
 use posthaste_migrations::Migrator;
 use posthaste_queue::{Operate, Queue, Registry, Worker, WorkerError};
@@ -105,6 +110,10 @@ pub struct Composed {
     pub desk: Arc<MailDesk>,
     /// Stored messages.
     pub messages: Arc<dyn MessageStore>,
+    /// What their attachments hold.
+    pub attachments: Arc<dyn AttachmentStore>,
+    /// Writes messages as they are sent.
+    pub writer: Arc<dyn WriteMail>,
     /// What people decide about mail that has ended.
     pub decisions: Arc<dyn Decisions>,
     /// What operators do with the queue.
@@ -173,7 +182,7 @@ pub(crate) async fn compose_with_store(
     working_dir: &Path,
 ) -> Result<(Composed, Arc<Store>), ComposeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let library = Arc::new(library(settings, working_dir)?);
+    let library = Arc::new(writing::library(settings, working_dir)?);
     let (store, opened) = open_store(settings, &clock, migrate).await?;
     TemplateVersions::keep(&*store, library.versions())
         .await
@@ -205,23 +214,22 @@ pub(crate) async fn compose_with_store(
     let accounts = Arc::new(accounts::accounts(settings, &store, &desk, &clock)?);
     let outbox = Outbox::new(Arc::clone(&desk), Arc::clone(&store));
     let health: Arc<dyn StoreHealth> = Arc::<Store>::clone(&store);
+    let builder = Arc::new(writing::builder(settings, library, &store));
     let mut services: Vec<Box<dyn HostedService>> =
         vec![Box::new(StoreService(Arc::clone(&store)))];
     if settings.roles.contains(&Role::Scheduler) {
         services.push(Box::new(scheduler(settings, &store, &clock)?));
     }
     if settings.roles.contains(&Role::Worker) {
-        let versions: Arc<dyn TemplateVersions> = Arc::<Store>::clone(&store);
-        let renderer = Arc::new(Renderer::new(library, versions));
         let transports = transports::transports(settings, &|rate| store.buckets(rate))?;
         let deliver = Deliver::new(
-            renderer,
+            Arc::clone(&builder),
             transports,
             streams,
             Arc::clone(&clock),
             Arc::new(jitter),
         );
-        let deliver = Arc::new(deliver.with_dkim(settings.dkim.clone()));
+        let deliver = Arc::new(deliver);
         let senders = memory.senders(
             Arc::clone(&deliver),
             store.controls(),
@@ -246,6 +254,8 @@ pub(crate) async fn compose_with_store(
     let composed = Composed {
         desk,
         messages,
+        attachments: Arc::<Store>::clone(&store),
+        writer: builder,
         decisions: Arc::<Store>::clone(&store),
         operator: Arc::<Store>::clone(&store),
         outbox,
@@ -324,30 +334,6 @@ async fn open_store(
         );
     }
     Ok((Arc::new(store), opened))
-}
-
-/// The operator's templates, and the shipped ones where those are lacking.
-fn library(settings: &Settings, working_dir: &Path) -> Result<Library, ComposeError> {
-    let usual = working_dir.join("templates").join("emails");
-    let own = match settings.templates.dir.as_str() {
-        "" if usual.is_dir() => Source::folder(&usual)?,
-        "" => Source::default(),
-        folder => Source::folder(&working_dir.join(folder))?,
-    };
-    let loaded = Library::load(&own.or(Source::shipped()));
-    for warning in &loaded.warnings {
-        warn!(file = warning.file, "{}", warning.message);
-    }
-    if !loaded.broken.is_empty() && !settings.templates.allow_broken {
-        return Err(LoadError(loaded.broken).into());
-    }
-    for broken in &loaded.broken {
-        warn!(
-            file = broken.file,
-            "template is broken and left out: {}", broken.message
-        );
-    }
-    Ok(loaded.library)
 }
 
 fn scheduler(

@@ -133,6 +133,15 @@ impl MessageStore for MemoryStreams {
         }
     }
 
+    /// A batch is on disk whatever its streams: it is one transaction.
+    async fn accept_all(
+        &self,
+        messages: Vec<NewMessage>,
+        keyed: Option<Keyed>,
+    ) -> Result<Accepted, StoreError> {
+        self.store.accept_all(messages, keyed).await
+    }
+
     async fn spill(&self, message: NewMessage, after: Duration) -> Result<(), StoreError> {
         self.store.spill(message, after).await
     }

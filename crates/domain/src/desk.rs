@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     address::Mailbox,
     clock::{Clock, Timestamp, later},
-    id::{DeliveryId, MessageId},
+    id::{AttachmentId, DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
     message::{
-        AtRest, Content, Draft, DraftContent, InternetMessageId, InvalidUnsubscribe, NewDelivery,
-        NewMessage, NotDue, When, check_unsubscribe,
+        AtRest, AttachedBytes, Attachment, Content, Draft, DraftContent, InternetMessageId,
+        InvalidUnsubscribe, MAX_MESSAGE, NewDelivery, NewMessage, NotDue, Recipients, When,
+        check_unsubscribe,
     },
+    owner::Owner,
     stores::{Accepted, MessageStore, StoreError},
     stream::{StreamName, Streams},
     template::{PinError, TemplateCatalog, VariableProblem},
@@ -40,6 +42,9 @@ pub enum DraftProblem {
     /// It cannot be kept until its time.
     #[error(transparent)]
     NotDue(#[from] NotDue),
+    /// Servers would not take it.
+    #[error("with its attachments encoded it has about {0} bytes; at most {MAX_MESSAGE} are taken")]
+    TooLarge(u64),
     /// A header by which people leave a list, of this name.
     #[error("the header {0}: {1}")]
     Unsubscribe(String, InvalidUnsubscribe),
@@ -173,12 +178,46 @@ impl MailDesk {
             request,
             answer: answer.clone(),
         };
-        Ok(match self.store.accept(message, Some(keyed)).await? {
-            Accepted::Stored | Accepted::InMemory | Accepted::Dropped => Once::Now(answer),
-            Accepted::Replayed(first) => Once::Before(first),
-            Accepted::KeyReused => Once::KeyReused,
-            Accepted::InProgress => Once::InProgress,
-        })
+        let accepted = self.store.accept(message, Some(keyed)).await?;
+        Ok(once(accepted, answer))
+    }
+
+    /// Accepts messages of one owner, determined here: when this returns, all of them are on disk.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then none of them is stored.
+    pub async fn submit_all(&self, messages: Vec<NewMessage>) -> Result<(), StoreError> {
+        self.store.accept_all(messages, None).await.map(drop)
+    }
+
+    /// The same, unless a request under the same key was accepted before; `answer` is what is kept with the key.
+    ///
+    /// # Errors
+    /// As [`MailDesk::submit_all`]; after an error the key is free.
+    pub async fn submit_all_once(
+        &self,
+        messages: Vec<NewMessage>,
+        request: Idempotency,
+        answer: Answer,
+    ) -> Result<Once, StoreError> {
+        let keyed = Keyed {
+            request,
+            answer: answer.clone(),
+        };
+        let accepted = self.store.accept_all(messages, Some(keyed)).await?;
+        Ok(once(accepted, answer))
+    }
+
+    /// The answer to this very request of this owner, if it was accepted before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn answered(
+        &self,
+        owner: &Owner,
+        request: &Idempotency,
+    ) -> Result<Option<Answer>, StoreError> {
+        self.store.answered(owner, request).await
     }
 
     /// Fixes all that would vary between two renderings: ids, `Message-ID`, `Date`, template version.
@@ -208,35 +247,40 @@ impl MailDesk {
             return Err(problems);
         };
         let id = MessageId::new(now);
-        let deliveries = draft.recipients.envelope().cloned();
-        let deliveries = deliveries
-            .map(|recipient| NewDelivery {
-                id: DeliveryId::new(now),
-                recipient,
-            })
-            .collect();
+        let attachments = draft.attachments.into_iter().map(|file| Attachment {
+            id: AttachmentId::new(now),
+            name: file.name,
+            media_type: file.media_type,
+            content_id: file.content_id,
+            bytes: AttachedBytes::Here(file.bytes),
+        });
         let reply_to = if draft.reply_to.is_empty() {
             defaults.reply_to
         } else {
             draft.reply_to
         };
-        Ok(NewMessage {
+        let message = NewMessage {
             id,
             owner: draft.owner,
             stream: draft.stream,
             message_id: InternetMessageId::of(id, from.address()),
             from,
+            deliveries: deliveries(&draft.recipients, now),
             recipients: draft.recipients,
             reply_to,
             content,
+            attachments: attachments.collect(),
             headers: draft.headers,
             tags: draft.tags,
             metadata: draft.metadata,
             created_at: now,
             scheduled_at,
             expires_at,
-            deliveries,
-        })
+        };
+        match message.wire_size() {
+            fits if fits <= MAX_MESSAGE => Ok(message),
+            size => Err(vec![DraftProblem::TooLarge(size)]),
+        }
     }
 
     /// When a scheduled mail is due that is moved; now, where that is what is said.
@@ -319,6 +363,25 @@ impl MailDesk {
             }
         }
     }
+}
+
+/// How a submit under a key ended.
+fn once(accepted: Accepted, answer: Answer) -> Once {
+    match accepted {
+        Accepted::Stored | Accepted::InMemory | Accepted::Dropped => Once::Now(answer),
+        Accepted::Replayed(first) => Once::Before(first),
+        Accepted::KeyReused => Once::KeyReused,
+        Accepted::InProgress => Once::InProgress,
+    }
+}
+
+/// One for each recipient.
+fn deliveries(recipients: &Recipients, now: Timestamp) -> Vec<NewDelivery> {
+    let delivery = |recipient| NewDelivery {
+        id: DeliveryId::new(now),
+        recipient,
+    };
+    recipients.envelope().cloned().map(delivery).collect()
 }
 
 /// What the content says about sender and answers; `known` is false when the template could not be looked up, so that a

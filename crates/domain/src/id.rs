@@ -81,6 +81,10 @@ id! {
     DeliveryId
 }
 id! {
+    /// A file that travels with a message.
+    AttachmentId
+}
+id! {
     /// An account.
     UserId
 }

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod address;
+pub mod buffer;
 pub mod clock;
 pub mod delivery;
 pub mod desk;
@@ -16,6 +17,7 @@ pub mod key;
 pub mod message;
 pub mod owner;
 pub mod password;
+pub mod raw;
 pub mod retry_policy;
 pub mod stores;
 pub mod stream;

@@ -5,6 +5,7 @@
 //! it when it returns an error other than [`StoreError::OutcomeUnknown`].
 
 mod accounts;
+mod attachments;
 mod decisions;
 mod messages;
 mod rates;
@@ -14,6 +15,7 @@ mod upkeep;
 #[cfg(feature = "testing")]
 pub use self::{
     accounts::MockUserStore,
+    attachments::MockAttachmentStore,
     decisions::MockDecisions,
     messages::MockMessageStore,
     rates::MockTokenBuckets,
@@ -25,6 +27,7 @@ pub use self::{
         Credentials, LinkRequest, MailAllowance, NewToken, PasswordChange, PasswordReset,
         Registration, Requested, UserStore,
     },
+    attachments::AttachmentStore,
     decisions::{Decided, Decisions, Move, Resolution},
     messages::{
         Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoredAttempt, StoredDelivery,

@@ -19,10 +19,9 @@ use posthaste_domain::{
 
 use self::outcome::Run;
 use crate::{
-    dkim::{SignError, Signer},
+    builder::{BuildError, Builder},
+    dkim::SignError,
     envelope::Envelope,
-    mime,
-    render::{RenderError, Renderer},
     transport::{Gate, Scope, SendError, Transport, hash_of},
 };
 
@@ -64,6 +63,8 @@ pub enum Delivered {
     },
     /// The gate was shut before anything was sent: nothing happened.
     NotSent,
+    /// Other large mails take all the memory there is for them: nothing happened, and it is worth another look soon.
+    NoRoom,
 }
 
 /// A message that cannot even be tried: its stream is not configured on this node, or the store failed.
@@ -73,7 +74,7 @@ pub enum DeliverError {
     #[error("the stream `{0}` is not configured here")]
     UnknownStream(StreamName),
     /// The store failed.
-    #[error("the template version cannot be read")]
+    #[error("a template version or an attachment cannot be read")]
     Store(#[source] StoreError),
     /// This machine cannot sign.
     #[error(transparent)]
@@ -85,13 +86,12 @@ pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
 
 /// Delivers messages by the transports of their streams.
 pub struct Deliver {
-    renderer: Arc<Renderer>,
+    builder: Arc<Builder>,
     transports: HashMap<StreamName, Arc<dyn Transport>>,
     streams: Streams,
     clock: Arc<dyn Clock>,
     steady: Steady,
     jitter: Jitter,
-    signer: Signer,
 }
 
 impl fmt::Debug for Deliver {
@@ -106,27 +106,20 @@ impl Deliver {
     /// A use case over these transports.
     #[must_use]
     pub fn new(
-        renderer: Arc<Renderer>,
+        builder: Arc<Builder>,
         transports: HashMap<StreamName, Arc<dyn Transport>>,
         streams: Streams,
         clock: Arc<dyn Clock>,
         jitter: Jitter,
     ) -> Self {
         Self {
-            renderer,
+            builder,
             transports,
             streams,
             clock,
             steady: Steady::default(),
             jitter,
-            signer: Signer::default(),
         }
-    }
-
-    /// The same, signing mail of the domains that `signer` has keys of.
-    #[must_use]
-    pub fn with_dkim(self, signer: Signer) -> Self {
-        Self { signer, ..self }
     }
 
     /// Makes one attempt for all deliveries that are open.
@@ -139,7 +132,7 @@ impl Deliver {
         gate: &Gate,
     ) -> Result<Delivered, DeliverError> {
         let OutgoingMessage {
-            message,
+            mut message,
             open,
             expires_at,
         } = outgoing;
@@ -160,8 +153,19 @@ impl Deliver {
             });
         }
         let began = Instant::now();
-        let bytes = self.bytes(&message).await?;
-        let body_hash = bytes.as_deref().ok().map(hash_of);
+        let built = match self.builder.build(&mut message).await {
+            Ok(built) => Ok(built),
+            Err(BuildError::NoRoom) => return Ok(Delivered::NoRoom),
+            Err(BuildError::Store(error)) => return Err(DeliverError::Store(error)),
+            Err(BuildError::Sign(error)) => return Err(error.into()),
+            // What cannot be built now can't be later either: that ends it.
+            Err(BuildError::Never(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(message.id = %message.id, error, "message cannot be rendered");
+                Err(Reply::new(Stage::Render, Class::Permanent, &chain(error)))
+            }
+        };
+        let body_hash = built.as_ref().ok().map(|built| hash_of(built.bytes()));
         // Never a second copy where the stream forbids it, and never other bytes under the same Message-ID.
         let is_held = |open: &OpenDelivery| {
             let doubt = open.doubt.as_ref();
@@ -170,11 +174,11 @@ impl Deliver {
             })
         };
         let (held, free): (Vec<_>, Vec<_>) = open.into_iter().partition(is_held);
-        let sent = match bytes {
+        let sent = match built {
             _ if free.is_empty() => None,
-            Ok(bytes) => {
+            Ok(built) => {
                 let envelope = Envelope::of(&message, &free);
-                Some(transport.send(&envelope, &bytes, gate).await)
+                Some(transport.send(&envelope, built.bytes(), gate).await)
             }
             Err(reply) => Some(Err(SendError {
                 scope: Scope::Message,
@@ -207,29 +211,6 @@ impl Deliver {
         } else {
             Timestamp::MAX_UTC
         }
-    }
-
-    /// The bytes of the message, or the reply that ends it: what cannot be rendered now can't be later either.
-    async fn bytes(
-        &self,
-        message: &posthaste_domain::message::NewMessage,
-    ) -> Result<Result<Vec<u8>, Reply>, DeliverError> {
-        let permanent = |error: &(dyn std::error::Error + 'static)| {
-            tracing::error!(message.id = %message.id, error, "message cannot be rendered");
-            Err(Reply::new(Stage::Render, Class::Permanent, &chain(error)))
-        };
-        let written = match self.renderer.render(message).await {
-            Ok(rendered) => mime::write(message, &rendered),
-            Err(RenderError::Store(error)) => return Err(DeliverError::Store(error)),
-            Err(error) => return Ok(permanent(&error)),
-        };
-        Ok(match written {
-            // Last: whatever changed the bytes after this would break the signature.
-            Ok(bytes) => Ok(self
-                .signer
-                .sign(message.from.address(), message.due_at(), bytes)?),
-            Err(error) => permanent(&error),
-        })
     }
 }
 

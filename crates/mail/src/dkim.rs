@@ -14,7 +14,7 @@ mod record;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use posthaste_domain::{address::EmailAddress, clock::Timestamp};
+use posthaste_domain::{address::EmailAddress, buffer::buffer, clock::Timestamp};
 
 use self::{
     canonical::{body_hash, relaxed, split},
@@ -121,7 +121,7 @@ impl Signer {
         }
         // Named once more than it is there: a second `From` that somebody adds breaks the signature.
         names.push("from");
-        let mut out = Vec::with_capacity(message.len() + keys.len() * 1024);
+        let mut out = buffer(message.len() + keys.len() * 1024);
         for key in keys {
             out.extend(signature(key, at, &names, &hash, &signed)?);
         }

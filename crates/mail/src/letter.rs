@@ -57,6 +57,7 @@ impl Letter {
                 html: None,
                 text: None,
             },
+            attachments: Vec::new(),
             headers: Vec::new(),
             tags: Vec::new(),
             metadata: std::collections::BTreeMap::new(),

@@ -5,6 +5,7 @@
 //! memory) pass one `contract`.
 
 pub mod breaker;
+pub mod builder;
 mod by_domain;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -12,6 +13,7 @@ pub mod deliver;
 pub mod dkim;
 pub mod envelope;
 pub mod file;
+pub mod large;
 pub mod letter;
 pub mod limits;
 pub mod memory;
@@ -27,10 +29,12 @@ pub mod transport;
 
 pub use crate::{
     breaker::{Breaker, BreakerConfig},
+    builder::{BuildError, Builder, Built, Unbuildable},
     deliver::{Deliver, DeliverError, Delivered, Jitter, Next},
     dkim::{DkimKey, DnsRecord, Signer},
     envelope::Envelope,
     file::FileTransport,
+    large::LargeMails,
     letter::Letter,
     limits::{DomainLimits, Limited, Limits},
     memory::MemoryTransport,

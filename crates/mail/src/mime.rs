@@ -4,6 +4,7 @@
 //! in whichever process. Texts are quoted-printable with CRLF line ends, so nothing in a body can end the message or a
 //! line of it. `Bcc` is never written. What comes out is checked once more before anybody sends it.
 
+mod files;
 mod text;
 
 use lettre::message::{
@@ -60,6 +61,7 @@ pub fn write(message: &NewMessage, rendered: &Rendered) -> Result<Vec<u8>, MimeE
         lettre::address::Envelope::new(Some(sender.clone()), vec![sender]).map_err(build)?;
     builder = builder.envelope(envelope);
     let built = match (&rendered.text, &rendered.html) {
+        _ if !message.attachments.is_empty() => builder.multipart(files::parts(message, rendered)?),
         (Some(text), Some(html)) => {
             let boundary = format!("=_{}", message.id.as_uuid().simple());
             let parts = MultiPart::alternative().boundary(boundary);
@@ -75,7 +77,10 @@ pub fn write(message: &NewMessage, rendered: &Rendered) -> Result<Vec<u8>, MimeE
     };
     let mut built = built.map_err(build)?;
     built.headers_mut().remove::<Bcc>();
-    let bytes = built.formatted();
+    let bytes = match built.formatted() {
+        marked if !message.attachments.is_empty() => files::filled(message, &marked)?,
+        whole => whole,
+    };
     check(&bytes)?;
     Ok(bytes)
 }

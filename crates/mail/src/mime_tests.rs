@@ -1,9 +1,9 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use posthaste_domain::{
     clock::{Timestamp, later},
-    id::MessageId,
-    message::{Content, ExtraHeader, InternetMessageId, Recipients},
+    id::{AttachmentId, MessageId},
+    message::{AttachedBytes, Attachment, Content, ExtraHeader, InternetMessageId, Recipients},
 };
 
 use super::*;
@@ -27,6 +27,7 @@ fn message() -> NewMessage {
             html: None,
             text: None,
         },
+        attachments: Vec::new(),
         headers: vec![ExtraHeader::new("X-Note", "grüße").unwrap()],
         tags: vec![],
         metadata: BTreeMap::new(),
@@ -129,4 +130,120 @@ fn every_header_that_is_accepted_fits_its_lines() {
         message.headers = vec![ExtraHeader::new(&"N".repeat(76), &value).unwrap()];
         write(&message, &rendered(None, Some("x"))).unwrap();
     }
+}
+
+fn file(name: &str, kind: &str, shown_as: Option<&str>, bytes: &[u8]) -> Attachment {
+    Attachment {
+        id: AttachmentId::new(Timestamp::UNIX_EPOCH),
+        name: name.parse().unwrap(),
+        media_type: kind.parse().unwrap(),
+        content_id: shown_as.map(|id| id.parse().unwrap()),
+        bytes: AttachedBytes::Here(Arc::new(bytes.to_vec())),
+    }
+}
+
+/// The tree of parts, by their types.
+fn tree(bytes: &[u8]) -> String {
+    fn walk(message: &mail_parser::Message<'_>, part: usize) -> String {
+        use mail_parser::{MimeHeaders, PartType};
+        let part = &message.parts[part];
+        let kind = part.content_type().unwrap();
+        let subtype = kind.subtype().unwrap();
+        match &part.body {
+            PartType::Multipart(below) => {
+                let below: Vec<_> = below.iter().map(|id| walk(message, *id as usize)).collect();
+                format!("{subtype}({})", below.join(" "))
+            }
+            _ => subtype.to_owned(),
+        }
+    }
+    let parsed = mail_parser::MessageParser::default().parse(bytes).unwrap();
+    walk(&parsed, 0)
+}
+
+#[test]
+fn files_stand_where_readers_look_for_them() {
+    let picture = || file("logo.png", "image/png", Some("logo"), b"\x89PNG");
+    let report = || file("report.pdf", "application/pdf", None, b"%PDF");
+    let check = |files: Vec<Attachment>, html: Option<&str>, text: Option<&str>, expected: &str| {
+        let message = NewMessage {
+            attachments: files,
+            ..message()
+        };
+        let bytes = write(&message, &rendered(html, text)).unwrap();
+        assert_eq!(tree(&bytes), expected);
+    };
+    let (html, text) = (Some("<img src='cid:logo'>"), Some("x"));
+    check(
+        vec![report()],
+        html,
+        text,
+        "mixed(alternative(plain html) pdf)",
+    );
+    check(vec![report()], None, text, "mixed(plain pdf)");
+    check(vec![report()], html, None, "mixed(html pdf)");
+    check(
+        vec![picture()],
+        html,
+        text,
+        "alternative(plain related(html png))",
+    );
+    check(vec![picture()], html, None, "related(html png)");
+    check(
+        vec![report(), picture(), report()],
+        html,
+        text,
+        "mixed(alternative(plain related(html png)) pdf pdf)",
+    );
+    // Nothing shows it: it is offered.
+    check(vec![picture()], None, text, "mixed(plain png)");
+}
+
+#[test]
+fn a_file_is_read_back_byte_for_byte_under_its_name() {
+    use mail_parser::MimeHeaders;
+    let every: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let cases: [(&str, &[u8]); 5] = [
+        ("a.bin", &every),
+        ("Rechnung März 2026.pdf", b""),
+        ("领收书; \"x\".pdf", b"\r\n.\r\n"),
+        (&"long name ".repeat(20), &every[..57]),
+        ("dot", &every[..58]),
+    ];
+    let files =
+        cases.map(|(name, bytes)| file(name, "application/octet-stream; x=\"a b\"", None, bytes));
+    let message = NewMessage {
+        attachments: files.to_vec(),
+        ..message()
+    };
+    let bytes = write(&message, &rendered(None, Some("x"))).unwrap();
+    check(&bytes).unwrap();
+    assert!(bytes.split(|b| *b == b'\n').all(|line| line.len() <= 79));
+    let parsed = mail_parser::MessageParser::default().parse(&bytes).unwrap();
+    let read: Vec<_> = parsed
+        .attachments()
+        .map(|part| (part.attachment_name().unwrap(), part.contents()))
+        .collect();
+    let given: Vec<_> = cases
+        .iter()
+        .map(|(name, bytes)| (name.trim(), *bytes))
+        .collect();
+    let names = |all: &[(&str, &[u8])]| -> Vec<String> {
+        all.iter().map(|(name, _)| (*name).to_owned()).collect()
+    };
+    assert_eq!(names(&read), names(&given));
+    assert!(read == given, "other bytes");
+    assert_eq!(bytes, write(&message, &rendered(None, Some("x"))).unwrap());
+}
+
+/// It would go out without its file.
+#[test]
+fn what_a_file_holds_must_be_there() {
+    let mut stored = file("a", "a/b", None, b"");
+    stored.bytes = AttachedBytes::Stored(9);
+    let message = NewMessage {
+        attachments: vec![stored],
+        ..message()
+    };
+    assert!(write(&message, &rendered(None, Some("x"))).is_err());
 }

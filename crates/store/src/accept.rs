@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use self::keys::{Claim, Kept};
 pub(crate) use self::{in_flight::InFlight, keys::stale};
 use crate::{
+    attachments,
     convert::message::{body_row, delivery_rows, message_row},
     entity::jobs,
     queue::{SendEmail, State, new_row, waiting_row},
@@ -25,11 +26,11 @@ use crate::{
 /// Keys of one statement: SQLite binds at most 32,766 values.
 const ROWS: usize = 2000;
 
-/// A submit on its way to the disk.
+/// A submit on its way to the disk: of one owner, and of one message at least.
 pub(crate) struct Accept {
-    message: NewMessage,
+    messages: Vec<NewMessage>,
     keyed: Option<Keyed>,
-    /// The job is due after this wait.
+    /// The jobs are due after this wait.
     after: Duration,
     reply: oneshot::Sender<Result<Ended, StoreError>>,
 }
@@ -41,19 +42,19 @@ pub(crate) enum Ended {
     /// Its key stands for an earlier submit.
     Found(Kept),
     /// Its key is in the hands of another node, which has not committed: to be tried again.
-    Elsewhere(Box<(NewMessage, Keyed)>),
+    Elsewhere(Box<(Vec<NewMessage>, Keyed)>),
 }
 
 impl Accept {
     pub(crate) fn new(
-        message: NewMessage,
+        messages: Vec<NewMessage>,
         keyed: Option<Keyed>,
         after: Duration,
     ) -> (Self, oneshot::Receiver<Result<Ended, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         (
             Self {
-                message,
+                messages,
                 keyed,
                 after,
                 reply,
@@ -66,22 +67,22 @@ impl Accept {
         self.reply.is_closed()
     }
 
-    pub(crate) fn refuse(self: Box<Self>, failure: Failure) {
+    pub(crate) fn refuse(self, failure: Failure) {
         self.reply.send(Err(failure.into())).ok();
     }
 
     /// A caller that hung up gets no answer; what it asked for is written all the same.
-    fn committed(self: Box<Self>, claim: Claim) {
+    fn committed(self, claim: Claim) {
         let Self {
-            message,
+            messages,
             keyed,
             reply,
             ..
-        } = *self;
+        } = self;
         let ended = match (claim, keyed) {
             (Claim::First, _) | (Claim::Elsewhere, None) => Ended::Stored,
             (Claim::Later(kept), _) => Ended::Found(kept),
-            (Claim::Elsewhere, Some(keyed)) => Ended::Elsewhere(Box::new((message, keyed))),
+            (Claim::Elsewhere, Some(keyed)) => Ended::Elsewhere(Box::new((messages, keyed))),
         };
         reply.send(Ok(ended)).ok();
     }
@@ -89,12 +90,12 @@ impl Accept {
 
 /// Submits that are written together.
 pub(crate) struct AcceptGroup {
-    accepts: Vec<(Box<Accept>, Space)>,
+    accepts: Vec<(Accept, Space)>,
     claims: Vec<Claim>,
 }
 
 impl AcceptGroup {
-    pub(crate) fn new(accepts: Vec<(Box<Accept>, Space)>) -> Self {
+    pub(crate) fn new(accepts: Vec<(Accept, Space)>) -> Self {
         Self {
             accepts,
             claims: Vec::new(),
@@ -106,12 +107,12 @@ impl AcceptGroup {
 impl Write for AcceptGroup {
     async fn apply(&mut self, unit: &mut Unit<'_>) -> Result<(), DbErr> {
         let submits = self.accepts.iter();
-        let submits = submits.map(|(accept, _)| (&accept.message, accept.keyed.as_ref()));
+        let submits = submits.map(|(accept, _)| (&accept.messages[..], accept.keyed.as_ref()));
         self.claims = keys::claim(unit, submits).await?;
         let stored = self.accepts.iter().zip(&self.claims);
         let stored = stored.filter(|(_, claim)| matches!(claim, Claim::First));
         let stored: Vec<_> = stored
-            .map(|((accept, _), _)| (&accept.message, accept.after))
+            .flat_map(|((accept, _), _)| accept.messages.iter().map(|m| (m, accept.after)))
             .collect();
         if stored.is_empty() {
             return Ok(());
@@ -122,11 +123,12 @@ impl Write for AcceptGroup {
         Ok(())
     }
 
-    /// Without keys to be looked up.
+    /// Without keys to be looked up, and without what goes in by statements of its own.
     fn only_inserts(&self) -> bool {
-        self.accepts
-            .iter()
-            .all(|(accept, _)| accept.keyed.is_none())
+        let is_plain = |accept: &Accept| {
+            accept.keyed.is_none() && accept.messages.iter().all(|m| m.attachments.is_empty())
+        };
+        self.accepts.iter().all(|(accept, _)| is_plain(accept))
     }
 
     fn committed(self: Box<Self>) {
@@ -168,6 +170,7 @@ async fn inserts(
     messages: &[(&NewMessage, Duration)],
 ) -> Result<Option<Closing>, DbErr> {
     unit.refresh_ranks().await?;
+    attachments::insert(unit, messages.iter().map(|(message, _)| *message)).await?;
     let jobs = messages
         .iter()
         .map(|(message, after)| job_row(unit, message, *after))

@@ -1,6 +1,7 @@
 //! Between the domain and the rows: the only place where states are words and instants are numbers. Every conversion is
 //! written field by field, and each word is read back by the table that wrote it.
 
+mod attachment;
 pub(crate) mod message;
 pub(crate) mod word;
 

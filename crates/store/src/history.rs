@@ -7,6 +7,8 @@
 
 pub(crate) mod weeks;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use posthaste_domain::clock::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Value};
@@ -14,13 +16,16 @@ use uuid::Uuid;
 
 use crate::writer::{AsyncWork, Unit};
 
+/// Most bytes of attachments that one transaction removes.
+const ATTACHED: i64 = 64 * 1024 * 1024;
 /// Ids of one statement.
 const IDS: usize = 1000;
 
 /// The tables of history, each with the column that holds the message's id; a message's own row comes last.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     ("attempts", "message_id"),
     ("deliveries", "message_id"),
+    ("attachments", "message_id"),
     ("message_bodies", "message_id"),
     ("messages", "id"),
 ];
@@ -52,8 +57,8 @@ impl PruneHistory {
     /// Of what messages say.
     pub(crate) fn bodies(before: Timestamp, limit: u32) -> Self {
         Self {
-            from: 0,
-            tables: &TABLES[2..3],
+            from: 1,
+            tables: &TABLES[2..4],
             before: first_id(before),
             limit,
         }
@@ -62,7 +67,7 @@ impl PruneHistory {
     /// Of messages with all that belongs to them.
     pub(crate) fn messages(before: Timestamp, limit: u32) -> Self {
         Self {
-            from: 3,
+            from: 4,
             tables: &TABLES,
             before: first_id(before),
             limit,
@@ -88,6 +93,7 @@ impl AsyncWork<u64> for PruneHistory {
             .iter()
             .map(|row| row.try_get_by_index::<Uuid>(0).map(Value::from))
             .collect::<Result<Vec<_>, _>>()?;
+        let ids = self.not_too_large(unit, ids).await?;
         for ids in ids.chunks(IDS) {
             let these = vec!["?"; ids.len()].join(", ");
             for (table, column) in self.tables {
@@ -98,6 +104,44 @@ impl AsyncWork<u64> for PruneHistory {
             }
         }
         Ok(ids.len() as u64)
+    }
+}
+
+impl PruneHistory {
+    /// The first of these messages: as many as hold so much that it can be removed without keeping the writer for long. (A
+    /// file is removed page by page.)
+    async fn not_too_large(
+        &self,
+        unit: &Unit<'_>,
+        mut ids: Vec<Value>,
+    ) -> Result<Vec<Value>, DbErr> {
+        let table = outside_weeks(unit.backend, "attachments");
+        let mut most = ATTACHED;
+        let mut sizes = HashMap::new();
+        for ids in ids.chunks(IDS) {
+            let asked = format!(
+                "SELECT message_id, CAST(sum(length(content)) AS BIGINT) FROM {table} \
+                 WHERE message_id IN ({}) GROUP BY message_id",
+                vec!["?"; ids.len()].join(", ")
+            );
+            let asked = unit.statement(&asked, ids.iter().cloned());
+            for row in unit.txn.query_all_raw(asked).await? {
+                let id: Uuid = row.try_get_by_index(0)?;
+                sizes.insert(id, row.try_get_by_index::<i64>(1)?);
+            }
+        }
+        let mut kept = 0;
+        // At least one, however large.
+        ids.retain(|id| {
+            let size = match id {
+                Value::Uuid(Some(id)) => sizes.get(id).copied().unwrap_or_default(),
+                _ => 0,
+            };
+            most -= size;
+            kept += 1;
+            kept == 1 || most >= 0
+        });
+        Ok(ids)
     }
 }
 

@@ -9,6 +9,7 @@
 //! names SeaORM. What differs between databases stands in one file for each of them (`queue::sqlite`).
 
 mod accept;
+mod attachments;
 mod beat;
 mod condition;
 mod connect;

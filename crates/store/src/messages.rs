@@ -36,17 +36,28 @@ impl MessageStore for Store {
         message: NewMessage,
         keyed: Option<Keyed>,
     ) -> Result<Accepted, StoreError> {
+        self.accept_all(vec![message], keyed).await
+    }
+
+    async fn accept_all(
+        &self,
+        messages: Vec<NewMessage>,
+        keyed: Option<Keyed>,
+    ) -> Result<Accepted, StoreError> {
+        let Some(owner) = messages.first().map(|message| message.owner.clone()) else {
+            return Ok(Accepted::Stored);
+        };
         match keyed {
-            Some(keyed) => self.accepted_once(message, keyed).await,
+            Some(keyed) => self.accepted_once(&owner, messages, keyed).await,
             None => {
-                self.accepted(message, None, Duration::ZERO).await?;
+                self.accepted(messages, None, Duration::ZERO).await?;
                 Ok(Accepted::Stored)
             }
         }
     }
 
     async fn spill(&self, message: NewMessage, after: Duration) -> Result<(), StoreError> {
-        self.accepted(message, None, after).await.map(|_| ())
+        self.accepted(vec![message], None, after).await.map(|_| ())
     }
 
     async fn answered(
@@ -62,10 +73,12 @@ impl MessageStore for Store {
         owner: &Owner,
         id: MessageId,
     ) -> Result<Option<StoredMessage>, StoreError> {
-        let Some((message, rows)) = self
-            .load(id)
-            .await?
-            .filter(|(message, _)| &message.owner == owner)
+        let loaded = self.load(id).await?;
+        let Some(Loaded {
+            message,
+            removed,
+            rows,
+        }) = loaded.filter(|loaded| &loaded.message.owner == owner)
         else {
             return Ok(None);
         };
@@ -82,6 +95,7 @@ impl MessageStore for Store {
             scheduled: message.scheduled_at.is_some() && is(State::Scheduled),
             leased: is(State::Leased),
             message,
+            removed,
             states,
         }))
     }
@@ -116,6 +130,14 @@ impl MessageStore for Store {
     }
 }
 
+/// A message with the rows of its deliveries.
+struct Loaded {
+    message: NewMessage,
+    /// Whether its body was removed.
+    removed: bool,
+    rows: Vec<deliveries::Model>,
+}
+
 #[async_trait]
 impl StoreHealth for Store {
     async fn ping(&self) -> Result<(), StoreError> {
@@ -132,10 +154,7 @@ impl StoreHealth for Store {
 }
 
 impl Store {
-    async fn load(
-        &self,
-        id: MessageId,
-    ) -> Result<Option<(NewMessage, Vec<deliveries::Model>)>, StoreError> {
+    async fn load(&self, id: MessageId) -> Result<Option<Loaded>, StoreError> {
         let found = messages::Entity::find_by_id(id.as_uuid())
             .one(&self.reader)
             .await
@@ -146,8 +165,13 @@ impl Store {
             .await
             .map_err(read_failed)?;
         let rows = self.delivery_rows(id).await?;
+        let removed = body.is_none();
         let message = self.whole(row, body, &rows)?;
-        Ok(Some((message, rows)))
+        Ok(Some(Loaded {
+            message,
+            removed,
+            rows,
+        }))
     }
 
     async fn delivery_rows(&self, id: MessageId) -> Result<Vec<deliveries::Model>, StoreError> {

@@ -109,7 +109,7 @@ pub(crate) trait Write: Send {
 pub(crate) enum Command {
     Settle(Settle),
     Push(Push),
-    Accept(Box<Accept>, Space),
+    Accept(Accept, Space),
     Other(Box<dyn Write>),
 }
 

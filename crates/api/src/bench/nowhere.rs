@@ -25,6 +25,14 @@ impl MessageStore for Nowhere {
         Ok(Accepted::Stored)
     }
 
+    async fn accept_all(
+        &self,
+        _messages: Vec<NewMessage>,
+        _keyed: Option<Keyed>,
+    ) -> Result<Accepted, StoreError> {
+        Ok(Accepted::Stored)
+    }
+
     async fn spill(&self, _message: NewMessage, _after: Duration) -> Result<(), StoreError> {
         Ok(())
     }

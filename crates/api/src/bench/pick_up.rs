@@ -91,6 +91,7 @@ fn draft(stream: &StreamName) -> Draft {
             html: None,
             text: Some("on its way".to_owned()),
         }),
+        attachments: Vec::new(),
         headers: Vec::new(),
         tags: Vec::new(),
         metadata: Default::default(),

@@ -126,11 +126,14 @@ impl Fields {
         field
     }
 
-    /// A member that is known and may only be absent.
-    pub fn refuse(&mut self, name: &str, detail: &str, problems: &mut Problems) {
-        if let Some(field) = self.take(name) {
+    /// A member that is known and may only be absent; `true` if it is there.
+    pub fn refuse(&mut self, name: &str, detail: &str, problems: &mut Problems) -> bool {
+        let field = self.take(name);
+        let is_there = field.is_some();
+        if let Some(field) = field {
             problems.invalid(field.pointer, detail);
         }
+        is_there
     }
 
     /// Whatever has not been read is unknown.

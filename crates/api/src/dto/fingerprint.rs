@@ -6,7 +6,7 @@
 
 use posthaste_domain::{
     address::Mailbox,
-    message::{Content, Draft, DraftContent, Subject},
+    message::{Content, Draft, DraftAttachment, DraftContent, Subject, When},
 };
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,9 @@ pub fn of(draft: &Draft) -> [u8; 32] {
     parts.add_mailboxes("bcc", &draft.recipients.bcc);
     parts.add_mailboxes("reply_to", &draft.reply_to);
     parts.add_content(&draft.content);
+    for file in &draft.attachments {
+        parts.add_file(file);
+    }
     for header in &draft.headers {
         parts.add("header", header.name());
         parts.add("value", header.value());
@@ -32,6 +35,12 @@ pub fn of(draft: &Draft) -> [u8; 32] {
     for (name, value) in &draft.metadata {
         parts.add("metadata", name);
         parts.add("value", value);
+    }
+    match draft.scheduled_at {
+        Some(When::At(time)) => parts.add("at", &time.timestamp_micros().to_string()),
+        // The same words ask for the same, whenever they are said.
+        Some(When::In(wait)) => parts.add("in", &wait.as_micros().to_string()),
+        None => {}
     }
     if let Some(time) = draft.expires_at {
         parts.add("expires_at", &time.timestamp_micros().to_string());
@@ -45,6 +54,16 @@ impl Parts {
     fn add(&mut self, label: &str, text: &str) {
         self.0.update(format!("{label}:{}:", text.len()));
         self.0.update(text);
+    }
+
+    fn add_file(&mut self, file: &DraftAttachment) {
+        self.add("file", file.name.as_str());
+        self.add("type", file.media_type.as_str());
+        if let Some(id) = &file.content_id {
+            self.add("cid", id.as_str());
+        }
+        self.0.update(format!("bytes:{}:", file.bytes.len()));
+        self.0.update(file.bytes.as_slice());
     }
 
     fn add_mailboxes(&mut self, label: &str, mailboxes: &[Mailbox]) {

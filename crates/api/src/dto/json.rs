@@ -3,6 +3,8 @@
 //! It refuses what the store or a second reader could take differently: members given twice and U+0000 anywhere, each
 //! named by a pointer; and it bounds the work: depth and number of values.
 
+mod files;
+
 use std::{cell::RefCell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -42,11 +44,39 @@ impl From<NotReadable> for ApiError {
     }
 }
 
+/// What files hold, which is no text. Where it stood, the document holds a mark that no document can hold by itself.
+#[derive(Debug, Default)]
+pub struct Files(Vec<Option<Vec<u8>>>);
+
+impl Files {
+    fn put(&mut self, bytes: Vec<u8>) -> Value {
+        self.0.push(Some(bytes));
+        Value::String(format!("\0{}", self.0.len() - 1))
+    }
+
+    /// What is marked by a text; nothing if it is no mark.
+    pub fn take(&mut self, mark: &str) -> Option<Vec<u8>> {
+        let number: usize = mark.strip_prefix('\0')?.parse().ok()?;
+        self.0.get_mut(number)?.take()
+    }
+}
+
+/// A document, what is wrong with it, and what its files hold.
+pub type Read = (Value, Problems, Files);
+
+/// Reads one document without files.
+///
+/// # Errors
+/// As [`read_with_files`].
+pub fn read(bytes: &[u8]) -> Result<(Value, Problems), NotReadable> {
+    read_with_files(bytes).map(|(value, problems, _)| (value, problems))
+}
+
 /// Reads one document. Members given twice keep their first value, and are among the problems.
 ///
 /// # Errors
 /// [`NotReadable`] if there is no document to speak of.
-pub fn read(bytes: &[u8]) -> Result<(Value, Problems), NotReadable> {
+pub fn read_with_files(bytes: &[u8]) -> Result<Read, NotReadable> {
     let state = RefCell::new(State::default());
     let here = Place {
         above: None,
@@ -60,7 +90,7 @@ pub fn read(bytes: &[u8]) -> Result<(Value, Problems), NotReadable> {
         .and_then(|value| reader.end().map(|()| value));
     let state = state.into_inner();
     match read {
-        Ok(value) => Ok((value, state.problems)),
+        Ok(value) => Ok((value, state.problems, state.files)),
         Err(error) => Err(state.stopped.unwrap_or(NotReadable::Syntax(error))),
     }
 }
@@ -69,6 +99,7 @@ pub fn read(bytes: &[u8]) -> Result<(Value, Problems), NotReadable> {
 struct State {
     values: usize,
     problems: Problems,
+    files: Files,
     stopped: Option<NotReadable>,
 }
 
@@ -181,12 +212,18 @@ impl<'de> Visitor<'de> for Place<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        if self.is_file() {
+            return Ok(self.base64(text));
+        }
         self.check_text(text);
         Ok(Value::String(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let here = self.entered()?;
+        if here.is_file() {
+            return here.octets(list);
+        }
         let mut items = Vec::new();
         while let Some(item) = list.next_element_seed(here.below(Step::Item(items.len())))? {
             items.push(item);
@@ -207,7 +244,12 @@ impl<'de> Visitor<'de> for Place<'_> {
                 members.insert(name, value);
             }
         }
-        Ok(Value::Object(members))
+        let object = Value::Object(members);
+        Ok(if here.is_file() {
+            files::without_frame(object)
+        } else {
+            object
+        })
     }
 }
 

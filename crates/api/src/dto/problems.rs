@@ -121,6 +121,50 @@ impl Problems {
         self.0.iter().all(|problem| problem.missing)
     }
 
+    /// Takes out what is wrong with an item of the document, told as of a document of its own.
+    #[must_use]
+    pub fn of_item(&mut self, index: usize) -> Self {
+        let item = Pointer::root().item(index);
+        let rest = |problem: &FieldProblem| {
+            let rest = problem.pointer.0.strip_prefix(&item.0)?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
+        };
+        let mut own = Vec::new();
+        self.0.retain(|problem| {
+            let rest = rest(problem);
+            own.extend(rest.clone().map(|rest| FieldProblem {
+                pointer: Pointer(rest),
+                ..problem.clone()
+            }));
+            rest.is_none()
+        });
+        Self(own)
+    }
+
+    /// Adds what is wrong with an item that was told as of a document of its own.
+    pub fn add_item(&mut self, index: usize, problems: Self) {
+        let item = Pointer::root().item(index);
+        let problems = problems.without_consequences().0.into_iter();
+        self.0.extend(problems.map(|problem| FieldProblem {
+            pointer: Pointer(format!("{}{}", item.0, problem.pointer.0)),
+            ..problem
+        }));
+    }
+
+    /// Whether all that is wrong is in this member, of the document or of an item of a batch.
+    #[must_use]
+    pub fn only_in(&self, member: &str) -> bool {
+        let is_there = |problem: &FieldProblem| {
+            let mut tokens = problem.pointer.0.split('/').skip(1);
+            let mut token = tokens.next();
+            if token.is_some_and(|token| token.bytes().all(|b| b.is_ascii_digit())) {
+                token = tokens.next();
+            }
+            token == Some(member)
+        };
+        self.0.iter().all(is_there)
+    }
+
     /// How many fields are wrong, in words.
     #[must_use]
     pub fn summary(&self) -> String {

@@ -2,8 +2,9 @@
 //!
 //! Everything that is wrong is found at once: what a field says by itself, and what the desk says about streams,
 //! templates and time. Members that this release does not serve may be absent or `null`; a value is refused, because
-//! a mail that was meant for tomorrow, or without its attachment, must not go out now.
+//! a mail that was meant for a reader of another language must not go out in this one.
 
+mod attachments;
 mod content;
 mod labels;
 
@@ -22,6 +23,7 @@ use serde_json::Value;
 use crate::dto::{
     address,
     fields::{Field, Fields},
+    json::Files,
     problems::{Pointer, Problems},
 };
 
@@ -38,12 +40,13 @@ impl Submit {
     #[must_use]
     pub fn read(
         document: Value,
+        files: &mut Files,
         mut problems: Problems,
         owner: Owner,
         default_stream: &StreamName,
     ) -> Self {
         let mut fields = Fields::of_document(document, &mut problems);
-        let draft = read(&mut fields, owner, default_stream, &mut problems);
+        let draft = read(&mut fields, files, owner, default_stream, &mut problems);
         for (name, detail) in [
             ("locale", "locales are not supported"),
             ("topic_id", "topics are not supported"),
@@ -52,6 +55,12 @@ impl Submit {
         }
         fields.finish(&mut problems);
         Self { draft, problems }
+    }
+
+    /// The draft, if nothing is wrong with it by itself.
+    #[must_use]
+    pub fn draft(&self) -> Option<&Draft> {
+        self.problems.is_empty().then_some(&self.draft)
     }
 
     /// The draft, if nothing is wrong with it.
@@ -85,6 +94,7 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
             DraftProblem::Subject(_) => (root.member("template").member("variables"), false),
             DraftProblem::NoSender => (root.member("from"), true),
             DraftProblem::Expired => (root.member("expires_at"), false),
+            DraftProblem::TooLarge(_) => (root.member("attachments"), false),
             DraftProblem::NotDue(_) => (root.member("scheduled_at"), false),
             DraftProblem::Unsubscribe(name, _) => (root.member("headers").member(name), false),
         };
@@ -96,6 +106,7 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
             | DraftProblem::Subject(_)
             | DraftProblem::NoSender
             | DraftProblem::NotDue(_)
+            | DraftProblem::TooLarge(_)
             | DraftProblem::Expired => problem.to_string(),
         };
         if problems.has(&pointer) {
@@ -112,6 +123,7 @@ pub fn with_desk(mut problems: Problems, found: Vec<DraftProblem>) -> Problems {
 
 fn read(
     fields: &mut Fields,
+    files: &mut Files,
     owner: Owner,
     default_stream: &StreamName,
     problems: &mut Problems,
@@ -126,7 +138,6 @@ fn read(
     let stream = fields
         .take("stream")
         .and_then(|stream| stream.parse(problems));
-    no_attachments(fields, problems);
     Draft {
         owner,
         stream: stream.unwrap_or_else(|| default_stream.clone()),
@@ -134,6 +145,7 @@ fn read(
         recipients,
         reply_to: reply_to.unwrap_or_default(),
         content,
+        attachments: attachments::read(fields, files, problems),
         headers: labels::read_headers(fields, problems),
         tags: labels::read_tags(fields, problems),
         metadata: labels::read_metadata(fields, problems),
@@ -184,14 +196,5 @@ fn time_with_offset(field: Field, problems: &mut Problems) -> Option<Timestamp> 
             );
             None
         }
-    }
-}
-
-/// An empty list asks for nothing.
-fn no_attachments(fields: &mut Fields, problems: &mut Problems) {
-    if let Some(field) = fields.take("attachments")
-        && field.value != Value::Array(Vec::new())
-    {
-        problems.invalid(field.pointer, "attachments are not supported");
     }
 }

@@ -43,6 +43,10 @@ pub enum ErrorKind {
     MissingRequiredField,
     /// Fields are not valid.
     ValidationError,
+    /// Attachments are not valid, and nothing else is wrong.
+    InvalidAttachment,
+    /// A time, a place in a list or another parameter is not valid, and nothing else is wrong.
+    InvalidParameter,
     /// A one-time token that is unknown, spent or expired.
     InvalidToken,
     /// As often as is allowed for now.
@@ -153,6 +157,16 @@ impl ErrorKind {
                 Http::UNPROCESSABLE_ENTITY,
                 "validation_error",
                 "Validation failed",
+            ),
+            Self::InvalidAttachment => (
+                Http::UNPROCESSABLE_ENTITY,
+                "invalid_attachment",
+                "Invalid attachment",
+            ),
+            Self::InvalidParameter => (
+                Http::UNPROCESSABLE_ENTITY,
+                "invalid_parameter",
+                "Invalid parameter",
             ),
             Self::InvalidToken => (Http::UNPROCESSABLE_ENTITY, "invalid_token", "Invalid token"),
             Self::RateLimitExceeded => (

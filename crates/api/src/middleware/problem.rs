@@ -175,19 +175,10 @@ impl<'a> Problem<'a> {
             instance: &asked.instance,
             status_code: kind.status().as_u16(),
             name: kind.name(),
-            message: message(error),
+            message: error.message(),
             request_id: &asked.request_id,
             errors: errors.collect(),
             members: error.members(),
         }
-    }
-}
-
-/// What clients show: the first field by name, or the detail.
-fn message(error: &ApiError) -> String {
-    match error.fields() {
-        [] => error.detail().to_owned(),
-        [only] => only.to_string(),
-        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
 }

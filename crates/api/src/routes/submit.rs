@@ -47,8 +47,15 @@ pub async fn submit(
     require_json(&headers)?;
     let key = idempotency_key(&headers)?;
     let body = state.bodies.receive(&headers, body).await?;
-    let (document, problems) = json::read(body.bytes())?;
-    let submit = Submit::read(document, problems, owner, &state.parts.default_stream);
+    let (document, problems, mut files) = json::read_with_files(body.bytes())?;
+    let _reserved = body.read();
+    let submit = Submit::read(
+        document,
+        &mut files,
+        problems,
+        owner,
+        &state.parts.default_stream,
+    );
     let draft = submit.into_draft(&state.parts.desk)?;
     let desk = &state.parts.desk;
     let Some(key) = key else {
@@ -65,7 +72,12 @@ pub async fn submit(
         fingerprint: fingerprint::of(&draft),
     };
     let ended = desk.submit_once(draft, request, answer).await;
-    match ended.map_err(refused)? {
+    told(ended.map_err(refused)?)
+}
+
+/// What a submitter is told of a request under a key.
+pub(super) fn told(ended: Once) -> Result<Response, ApiError> {
+    match ended {
         Once::Now(answer) => respond(answer),
         Once::Before(answer) => respond(answer).map(replayed),
         Once::KeyReused => {
@@ -76,7 +88,7 @@ pub async fn submit(
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(first) = given.next() else {
         return Ok(None);
@@ -123,7 +135,7 @@ fn written(status: StatusCode, answer: &SubmitAnswer) -> Answer {
     }
 }
 
-fn respond(answer: Answer) -> Result<Response, ApiError> {
+pub(super) fn respond(answer: Answer) -> Result<Response, ApiError> {
     // Kept answers come out of the database.
     let status = StatusCode::from_u16(answer.status).map_err(ApiError::internal)?;
     let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];

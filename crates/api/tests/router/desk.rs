@@ -19,10 +19,11 @@ use posthaste_domain::{
     key::{ApiKey, KeyRing},
     owner::Scope,
     password::{MockPasswordHasher, PasswordHash, PasswordRules},
+    raw::MockWriteMail,
     retry_policy::RetryPolicy,
     stores::{
-        MessageStore, MockDecisions, MockMessageStore, MockSessionStore, MockStoreHealth,
-        MockUserStore,
+        MessageStore, MockAttachmentStore, MockDecisions, MockMessageStore, MockSessionStore,
+        MockStoreHealth, MockUserStore,
     },
     stream::{StreamPolicy, Streams},
     template::{MockTemplateCatalog, PinError, PinnedTemplate, TemplateRef, TemplateVersionId},
@@ -40,6 +41,8 @@ pub(crate) const READ_KEY: &str = "re_read";
 /// What stands behind the API. Mocks refuse every call that a test does not announce.
 pub(crate) struct Desk {
     pub(crate) messages: MockMessageStore,
+    pub(crate) attachments: MockAttachmentStore,
+    pub(crate) writer: MockWriteMail,
     pub(crate) decisions: MockDecisions,
     pub(crate) operator: Arc<MemoryQueue<()>>,
     pub(crate) users: MockUserStore,
@@ -56,6 +59,8 @@ impl Desk {
         crate::logs::start();
         Self {
             messages: MockMessageStore::new(),
+            attachments: MockAttachmentStore::new(),
+            writer: MockWriteMail::new(),
             decisions: MockDecisions::new(),
             operator: Arc::new(MemoryQueue::new()),
             users: MockUserStore::new(),
@@ -91,6 +96,8 @@ impl Desk {
     pub(crate) fn api_and_readiness(self) -> (Api, Arc<Readiness>) {
         let Self {
             messages,
+            attachments,
+            writer,
             decisions,
             operator,
             users,
@@ -104,6 +111,8 @@ impl Desk {
         let messages: Arc<dyn MessageStore> = Arc::new(messages);
         let rest = Self {
             messages: MockMessageStore::new(),
+            attachments,
+            writer,
             decisions,
             operator,
             users,
@@ -168,6 +177,8 @@ impl Desk {
         let state = AppState::new(Parts {
             desk: mail_desk,
             messages,
+            attachments: Arc::new(self.attachments),
+            writer: Arc::new(self.writer),
             decisions: Arc::new(self.decisions),
             operator: self.operator,
             streams: ["otp", "transactional"]
@@ -177,6 +188,7 @@ impl Desk {
             keys: keys(),
             readiness: Arc::clone(&readiness),
             default_stream: "transactional".parse().expect("a stream's name"),
+            public_url: "http://localhost:8025".into(),
             limits: self.limits,
             hosts: self.hosts,
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
@@ -236,6 +248,17 @@ impl Api {
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).expect("answers are text"),
         }
+    }
+
+    /// What comes back where it is no text.
+    pub(crate) async fn bytes(
+        &self,
+        request: Request<Body>,
+    ) -> (axum::http::response::Parts, Vec<u8>) {
+        let response = self.0.clone().oneshot(request).await;
+        let (parts, body) = response.expect("a router has no errors").into_parts();
+        let body = to_bytes(body, usize::MAX).await;
+        (parts, body.expect("answers are in memory").to_vec())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -47,6 +47,14 @@ impl MessageStore for Slow {
         Ok(Accepted::Stored)
     }
 
+    async fn accept_all(
+        &self,
+        _: Vec<NewMessage>,
+        _: Option<Keyed>,
+    ) -> Result<Accepted, StoreError> {
+        unreachable!("no batch is sent here")
+    }
+
     async fn answered(&self, _: &Owner, _: &Idempotency) -> Result<Option<Answer>, StoreError> {
         Ok(None)
     }

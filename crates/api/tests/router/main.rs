@@ -2,6 +2,8 @@
 //! which would show as a 500. The real store stands behind the same routes in the tests of the binary.
 
 mod accounts;
+mod attachments;
+mod batch;
 mod confirm;
 mod desk;
 mod errors;

@@ -33,6 +33,7 @@ fn message() -> NewMessage {
             html: None,
             text: Some("Hello".into()),
         },
+        attachments: Vec::new(),
         headers: vec![ExtraHeader::new("X-A", "1").expect("a header")],
         tags: Vec::new(),
         metadata: [("order".into(), "42".into())].into(),
@@ -46,6 +47,7 @@ fn message() -> NewMessage {
 /// The message as it is read back, with deliveries in these states.
 pub(crate) fn stored(states: Vec<DeliveryState>, leased: bool) -> StoredMessage {
     StoredMessage {
+        removed: false,
         message: message(),
         leased,
         scheduled: false,
@@ -86,6 +88,7 @@ async fn shown(
 ) -> Value {
     let mut desk = Desk::new();
     let stored = StoredMessage {
+        removed: false,
         message,
         leased: false,
         scheduled: false,

@@ -61,7 +61,8 @@ impl CleanUp {
         }
         removed(
             "bodies",
-            in_steps(limit, stop, || store.prune_bodies(bodies, limit)).await?,
+            // A step with large attachments ends early.
+            in_steps(1, stop, || store.prune_bodies(bodies, limit)).await?,
         );
         removed(
             "messages",
@@ -121,9 +122,9 @@ impl RecurringTask for CleanUp {
     }
 }
 
-/// Repeats a step until it finds less than it may remove, or a stop is requested.
+/// Repeats a step until it finds less than `full` to remove, or a stop is requested.
 async fn in_steps<Step>(
-    limit: u32,
+    full: u32,
     stop: &Stop,
     mut step: impl FnMut() -> Step,
 ) -> Result<u64, StoreError>
@@ -134,7 +135,7 @@ where
     loop {
         let rows = step().await?;
         removed += rows;
-        if rows < u64::from(limit) || stop.is_requested() {
+        if rows < u64::from(full) || stop.is_requested() {
             return Ok(removed);
         }
     }

@@ -18,6 +18,9 @@ use crate::{scope::JobScope, scopes::JobScopes};
 /// How long a job waits that could not be tried because the database did not answer.
 const STORE_AWAY: Duration = Duration::from_secs(1);
 
+/// How long a large mail waits while others take all the memory there is for such.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
 /// Sends a message.
 #[derive(Debug, Clone, Copy)]
 pub struct SendEmailHandler;
@@ -51,6 +54,7 @@ impl JobHandler<JobScopes> for SendEmailHandler {
                 Ok(Outcome::of(Verdict::Release).with(DeliveryReport::of_nothing(id, &open)))
             }
             Ok(Delivered::NotSent) => Ok(Outcome::of(Verdict::Release)),
+            Ok(Delivered::NoRoom) => Ok(Outcome::of(Verdict::Snooze { after: NO_ROOM })),
             Ok(Delivered::Ended { report, next }) => {
                 tell(&open, &report);
                 let verdict = match next {

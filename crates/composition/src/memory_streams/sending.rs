@@ -239,7 +239,9 @@ impl Way {
             Ok(Delivered::NotSent) if stop.is_forced() => {
                 Left::Open(Box::new(message), Duration::ZERO)
             }
-            Ok(Delivered::NotSent) => Left::Open(Box::new(message), NOT_TRIED_WAIT),
+            Ok(Delivered::NotSent | Delivered::NoRoom) => {
+                Left::Open(Box::new(message), NOT_TRIED_WAIT)
+            }
             Err(error) => {
                 warn!(message.id = %id, error = &error as &dyn std::error::Error, "mail could not be tried");
                 Left::Open(Box::new(message), NOT_TRIED_WAIT)

@@ -175,6 +175,7 @@ pub struct Queue {
     pub recent_claim: Duration,
     pub channel_capacity: usize,
     pub job_deadline: Duration,
+    pub large_mail_memory: u64,
 }
 
 impl Queue {
@@ -189,6 +190,7 @@ impl Queue {
                 |n| (1..=100_000).contains(n),
             ),
             job_deadline: table.positive_duration("job_deadline"),
+            large_mail_memory: table.positive_size("large_mail_memory"),
         };
         table.finish();
         queue

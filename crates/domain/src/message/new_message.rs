@@ -6,7 +6,10 @@ use crate::{
     address::{EmailAddress, Mailbox},
     clock::Timestamp,
     id::{DeliveryId, MessageId},
-    message::{AtRest, Content, ExtraHeader, InternetMessageId, Subject, Tag, Variables, When},
+    message::{
+        AtRest, AttachedBytes, Attachment, Content, DraftAttachment, ExtraHeader,
+        InternetMessageId, Subject, Tag, Variables, When, encoded_size,
+    },
     owner::Owner,
     stream::StreamName,
     template::TemplateName,
@@ -14,6 +17,8 @@ use crate::{
 
 /// Most recipients of one message: to, cc and bcc together.
 pub const MAX_RECIPIENTS: usize = 50;
+/// Largest message, in bytes, with its attachments as they are encoded: what most servers take.
+pub const MAX_MESSAGE: u64 = 25 * 1024 * 1024;
 
 /// Who a message goes to. `bcc` reaches the envelope only, never a header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,6 +92,8 @@ pub struct Draft {
     pub reply_to: Vec<Mailbox>,
     /// What it says.
     pub content: DraftContent,
+    /// Files that travel with it.
+    pub attachments: Vec<DraftAttachment>,
     /// Headers added by the submitter.
     pub headers: Vec<ExtraHeader>,
     /// Labels for searches.
@@ -115,6 +122,7 @@ impl Draft {
             recipients,
             reply_to: Vec::new(),
             content,
+            attachments: Vec::new(),
             headers: Vec::new(),
             tags: Vec::new(),
             metadata: BTreeMap::new(),
@@ -161,6 +169,8 @@ pub struct NewMessage {
     pub reply_to: Vec<Mailbox>,
     /// What it says.
     pub content: Content,
+    /// Files that travel with it.
+    pub attachments: Vec<Attachment>,
     /// Headers added by the submitter.
     pub headers: Vec<ExtraHeader>,
     /// Labels.
@@ -193,36 +203,40 @@ impl NewMessage {
         self.scheduled_at.unwrap_or(self.created_at)
     }
 
+    /// About how many bytes the mail has on the wire, as far as that is known before it is rendered.
+    #[must_use]
+    pub fn wire_size(&self) -> u64 {
+        let attached = self
+            .attachments
+            .iter()
+            .map(|a| encoded_size(a.bytes.size()));
+        attached.sum::<u64>() + self.content.size() as u64
+    }
+
     /// About how many bytes of memory the message holds, for the bounds of queues inside the process.
     #[must_use]
     pub fn size(&self) -> usize {
         const OVERHEAD: usize = 1024;
-        let body = match &self.content {
-            Content::Inline { html, text, .. } => {
-                html.as_ref().map_or(0, String::len) + text.as_ref().map_or(0, String::len)
-            }
-            Content::Template { variables, .. } => {
-                variables.iter().map(|(k, v)| k.len() + value_size(v)).sum()
-            }
-        };
+        let attached = self.attachments.iter().map(|attachment| {
+            OVERHEAD / 4
+                + match &attachment.bytes {
+                    AttachedBytes::Here(bytes) => bytes.len(),
+                    AttachedBytes::Stored(_) => 0,
+                }
+        });
+        let attached: usize = attached.sum();
         let headers: usize = self
             .headers
             .iter()
             .map(|h| h.name().len() + h.value().len())
             .sum();
         let metadata: usize = self.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
-        OVERHEAD + body + headers + metadata + self.recipients.count() * 256
-    }
-}
-
-fn value_size(value: &serde_json::Value) -> usize {
-    use serde_json::Value;
-    const NODE: usize = 32;
-    NODE + match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(value_size).sum(),
-        Value::Object(members) => members.iter().map(|(k, v)| k.len() + value_size(v)).sum(),
+        OVERHEAD
+            + self.content.size()
+            + attached
+            + headers
+            + metadata
+            + self.recipients.count() * 256
     }
 }
 

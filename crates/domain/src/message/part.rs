@@ -214,6 +214,32 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// About how many bytes it holds.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Inline { html, text, .. } => {
+                html.as_ref().map_or(0, String::len) + text.as_ref().map_or(0, String::len)
+            }
+            Self::Template { variables, .. } => {
+                variables.iter().map(|(k, v)| k.len() + value_size(v)).sum()
+            }
+        }
+    }
+}
+
+fn value_size(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    const NODE: usize = 32;
+    NODE + match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(value_size).sum(),
+        Value::Object(members) => members.iter().map(|(k, v)| k.len() + value_size(v)).sum(),
+    }
+}
+
 /// How the data of a template is kept until the mail is sent, and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AtRest {

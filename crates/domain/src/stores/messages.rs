@@ -42,6 +42,8 @@ pub struct StoredMessage {
     pub leased: bool,
     /// Whether it waits for the time that it was scheduled for.
     pub scheduled: bool,
+    /// Whether what it says was removed, because its time was over.
+    pub removed: bool,
     /// The states of its deliveries, in the order of the recipients.
     pub states: Vec<DeliveryState>,
 }
@@ -128,6 +130,13 @@ pub trait MessageStore: Debug + Send + Sync + 'static {
         keyed: Option<Keyed>,
     ) -> Result<Accepted, StoreError>;
 
+    /// Stores several messages of one owner in the same way: all of them, on disk whatever their streams, or none.
+    async fn accept_all(
+        &self,
+        messages: Vec<NewMessage>,
+        keyed: Option<Keyed>,
+    ) -> Result<Accepted, StoreError>;
+
     /// Stores a message that was kept in memory, with its deliveries and a job that is due after a wait.
     async fn spill(&self, message: NewMessage, after: Duration) -> Result<(), StoreError>;
 
@@ -153,6 +162,6 @@ pub trait MessageStore: Debug + Send + Sync + 'static {
         id: MessageId,
     ) -> Result<Option<Vec<StoredDelivery>>, StoreError>;
 
-    /// What a worker needs to send a message.
+    /// What a worker needs to send a message, without what its attachments hold.
     async fn outgoing(&self, id: MessageId) -> Result<Option<OutgoingMessage>, StoreError>;
 }

@@ -19,7 +19,7 @@ use posthaste_domain::{
     template::{TemplateCatalog, TemplateVersion, TemplateVersionId},
 };
 use posthaste_mail::{
-    Deliver, Delivered, DkimKey, Library, Next, OpenGate, Renderer, Signer, Transport,
+    Builder, Deliver, Delivered, DkimKey, Library, Next, OpenGate, Renderer, Signer, Transport,
     dkim::new_ed25519, render::Source,
 };
 use secrecy::ExposeSecret;
@@ -117,16 +117,13 @@ impl Maker {
             on_uncertain: OnUncertain::Resend,
         };
         let deliver = Deliver::new(
-            Arc::new(renderer),
+            Arc::new(Builder::new(Arc::new(renderer)).with_dkim(signer)),
             HashMap::from([(stream.clone(), transport)]),
             [(stream, policy)].into_iter().collect(),
             Arc::new(SystemClock),
             Arc::new(|| 0.5),
         );
-        Self {
-            deliver: deliver.with_dkim(signer),
-            outgoing,
-        }
+        Self { deliver, outgoing }
     }
 
     pub(crate) async fn send(&self) {
@@ -179,6 +176,7 @@ fn outgoing(library: &Library, stream: &StreamName) -> OutgoingMessage {
             variables,
             at_rest: AtRest::Plain,
         },
+        attachments: Vec::new(),
         headers: Vec::new(),
         tags: Vec::new(),
         metadata: BTreeMap::new(),

@@ -11,8 +11,8 @@ use posthaste_domain::{
     stream::{OnUncertain, StreamPolicy, Streams},
 };
 use posthaste_mail::{
-    DataGate, Deliver, Delivered, DkimKey, GateShut, Library, MemoryTransport, Next, OpenGate,
-    Passing, Renderer, Scope, SendError, Signer, Transport, dkim,
+    Builder, DataGate, Deliver, Delivered, DkimKey, GateShut, Library, MemoryTransport, Next,
+    OpenGate, Passing, Renderer, Scope, SendError, Signer, Transport, dkim,
     memory::Act,
     transport::{MockTransport, hash_of},
 };
@@ -27,9 +27,41 @@ fn deliver(library: Library, transport: Arc<dyn Transport>, clock: Arc<dyn Clock
     deliver_with(library, transport, clock, OnUncertain::Resend)
 }
 
+fn signing(
+    library: Library,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    signer: Signer,
+) -> Deliver {
+    let builder = Builder::new(renderer(library)).with_dkim(signer);
+    deliver_of(builder, transport, clock, OnUncertain::Resend)
+}
+
+pub(crate) fn renderer(library: Library) -> Arc<Renderer> {
+    Arc::new(Renderer::new(
+        Arc::new(library),
+        Arc::new(Versions::default()),
+    ))
+}
+
 /// On a stream that does so with what was perhaps sent.
 pub(crate) fn deliver_with(
     library: Library,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    on_uncertain: OnUncertain,
+) -> Deliver {
+    deliver_of(
+        Builder::new(renderer(library)),
+        transport,
+        clock,
+        on_uncertain,
+    )
+}
+
+/// Of what this builder builds.
+pub(crate) fn deliver_of(
+    builder: Builder,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     on_uncertain: OnUncertain,
@@ -46,12 +78,8 @@ pub(crate) fn deliver_with(
     )]
     .into_iter()
     .collect();
-    let renderer = Arc::new(Renderer::new(
-        Arc::new(library),
-        Arc::new(Versions::default()),
-    ));
     Deliver::new(
-        renderer,
+        Arc::new(builder),
         HashMap::from([(name, transport)]),
         streams,
         clock,
@@ -241,7 +269,7 @@ async fn a_clock_that_is_set_ends_no_mail() {
         let outgoing = outgoing(message.clone(), 3);
         match deliver.deliver(outgoing, &OpenGate).await.unwrap() {
             Delivered::Ended { report, .. } => report.results[0].state,
-            Delivered::NotSent => panic!("the gate was not asked"),
+            Delivered::NotSent | Delivered::NoRoom => panic!("the gate was not asked"),
         }
     };
     assert_eq!(state().await, DeliveryState::Deferred);
@@ -346,11 +374,15 @@ async fn two_attempts_send_the_same_bytes() {
     for tries in 0..2 {
         let sent: Arc<dyn Transport> = Arc::<MemoryTransport>::clone(&transport);
         let now: Arc<dyn Clock> = Arc::<posthaste_domain::clock::ManualClock>::clone(&clock);
-        let delivered = deliver(Library::default(), sent, now)
-            .with_dkim(signer("example.com", &[RSA, ed25519.expose_secret()]))
-            .deliver(outgoing(message.clone(), tries), &OpenGate)
-            .await
-            .unwrap();
+        let delivered = signing(
+            Library::default(),
+            sent,
+            now,
+            signer("example.com", &[RSA, ed25519.expose_secret()]),
+        )
+        .deliver(outgoing(message.clone(), tries), &OpenGate)
+        .await
+        .unwrap();
         let Delivered::Ended { report, .. } = delivered else {
             panic!("the gate is open")
         };
@@ -383,10 +415,14 @@ async fn mail_of_a_domain_without_a_key_goes_out_unsigned() {
     let (clock, transport) = (clock(), Arc::new(MemoryTransport::new("memory")));
     let message = message(clock.now(), &["ada@example.com"], plain());
     let sent: Arc<dyn Transport> = Arc::<MemoryTransport>::clone(&transport);
-    deliver(Library::default(), sent, clock)
-        .with_dkim(signer("example.net", &[RSA]))
-        .deliver(outgoing(message, 0), &OpenGate)
-        .await
-        .unwrap();
+    signing(
+        Library::default(),
+        sent,
+        clock,
+        signer("example.net", &[RSA]),
+    )
+    .deliver(outgoing(message, 0), &OpenGate)
+    .await
+    .unwrap();
     assert!(transport.sent()[0].message.starts_with(b"From: "));
 }

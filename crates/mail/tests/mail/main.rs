@@ -2,6 +2,7 @@
 
 mod breaker;
 mod deliver;
+mod large;
 mod library;
 mod limits;
 mod rendering;

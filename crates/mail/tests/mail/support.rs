@@ -80,6 +80,7 @@ pub(crate) fn message(now: Timestamp, to: &[&str], content: Content) -> NewMessa
         recipients,
         reply_to: Vec::new(),
         content,
+        attachments: Vec::new(),
         headers: Vec::new(),
         tags: Vec::new(),
         metadata: BTreeMap::new(),

@@ -197,6 +197,7 @@ pub(crate) fn message() -> NewMessage {
             html: Some("x".repeat(700)),
             text: None,
         },
+        attachments: Vec::new(),
         headers: Vec::new(),
         tags: Vec::new(),
         metadata: BTreeMap::new(),

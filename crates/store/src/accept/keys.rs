@@ -95,19 +95,22 @@ pub(super) enum Claim {
 /// earlier one is the first.
 pub(super) async fn claim<'a>(
     unit: &Unit<'_>,
-    submits: impl Iterator<Item = (&'a NewMessage, Option<&'a Keyed>)>,
+    submits: impl Iterator<Item = (&'a [NewMessage], Option<&'a Keyed>)>,
 ) -> Result<Vec<Claim>, DbErr> {
     let submits: Vec<_> = submits
-        .map(|(message, keyed)| {
-            let identity = keyed.map(|keyed| identity(&message.owner, &keyed.request));
-            (message, keyed.zip(identity))
+        .map(|(messages, keyed)| {
+            // The first one stands for all of them.
+            let message = messages.first();
+            let keyed = message.zip(keyed);
+            keyed.map(|(message, keyed)| {
+                let identity = identity(&message.owner, &keyed.request);
+                (message, keyed, identity)
+            })
         })
         .collect();
     let mut firsts: BTreeMap<&Identity, (&NewMessage, &Keyed)> = BTreeMap::new();
-    for (message, keyed) in &submits {
-        if let Some((keyed, identity)) = keyed {
-            firsts.entry(identity).or_insert((message, keyed));
-        }
+    for (message, keyed, identity) in submits.iter().flatten() {
+        firsts.entry(identity).or_insert((message, keyed));
     }
     if firsts.is_empty() {
         return Ok(submits.iter().map(|_| Claim::First).collect());
@@ -135,10 +138,10 @@ pub(super) async fn claim<'a>(
             kept.insert((*identity).clone(), first);
         }
     }
-    let judge = |(message, keyed): &(&NewMessage, Option<(&Keyed, Identity)>)| match keyed {
+    let judge = |keyed: &Option<(&NewMessage, &Keyed, Identity)>| match keyed {
         None => Claim::First,
-        Some(_) if won.contains(&message.id.as_uuid()) => Claim::First,
-        Some((_, identity)) => kept
+        Some((message, ..)) if won.contains(&message.id.as_uuid()) => Claim::First,
+        Some((_, _, identity)) => kept
             .get(identity)
             .cloned()
             .map_or(Claim::Elsewhere, Claim::Later),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use posthaste_domain::{
     idempotency::Keyed,
     message::NewMessage,
+    owner::Owner,
     stores::{Accepted, StoreError},
 };
 use tokio::time::{Instant, sleep, timeout_at};
@@ -25,35 +26,36 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Store {
-    /// Has a message stored, whatever stands under its key, and its job due after a wait.
+    /// Has messages of one owner stored, whatever stands under their key, and their jobs due after a wait.
     pub(crate) async fn accepted(
         &self,
-        message: NewMessage,
+        messages: Vec<NewMessage>,
         keyed: Option<Keyed>,
         after: Duration,
     ) -> Result<Ended, StoreError> {
-        let size = message.size();
-        let (accept, answer) = Accept::new(message, keyed, after);
+        let size = messages.iter().map(NewMessage::size).sum();
+        let (accept, answer) = Accept::new(messages, keyed, after);
         self.writer
-            .submit(size, |space| Command::Accept(Box::new(accept), space))
+            .submit(size, |space| Command::Accept(accept, space))
             .await?;
         answer
             .await
             .unwrap_or_else(|_| Err(Failure::closed().into()))
     }
 
-    /// Has a message stored if its key is free, after whoever came with the same key before.
+    /// Has messages of one owner stored if their key is free, after whoever came with the same key before.
     pub(crate) async fn accepted_once(
         &self,
-        message: NewMessage,
+        owner: &Owner,
+        messages: Vec<NewMessage>,
         keyed: Keyed,
     ) -> Result<Accepted, StoreError> {
         let deadline = Instant::now() + PATIENCE;
-        let identity = keys::identity(&message.owner, &keyed.request);
+        let identity = keys::identity(owner, &keyed.request);
         loop {
             let mut end = match self.in_flight.enter(&identity) {
                 Entry::First(flight) => {
-                    return self.accepted_first(flight, message, keyed, deadline).await;
+                    return self.accepted_first(flight, messages, keyed, deadline).await;
                 }
                 Entry::Later(end) => end,
             };
@@ -73,18 +75,18 @@ impl Store {
     async fn accepted_first(
         &self,
         flight: Flight<'_>,
-        message: NewMessage,
+        messages: Vec<NewMessage>,
         keyed: Keyed,
         deadline: Instant,
     ) -> Result<Accepted, StoreError> {
-        let (mut message, mut keyed) = (message, keyed);
+        let (mut messages, mut keyed) = (messages, keyed);
         let request = keyed.request.clone();
         let stored = Kept {
             fingerprint: request.fingerprint,
             answer: keyed.answer.clone(),
         };
         loop {
-            match self.accepted(message, Some(keyed), Duration::ZERO).await? {
+            match self.accepted(messages, Some(keyed), Duration::ZERO).await? {
                 Ended::Stored => {
                     flight.ended(stored);
                     return Ok(Accepted::Stored);
@@ -96,7 +98,7 @@ impl Store {
                 Ended::Elsewhere(_) if Instant::now() >= deadline => {
                     return Ok(Accepted::InProgress);
                 }
-                Ended::Elsewhere(again) => (message, keyed) = *again,
+                Ended::Elsewhere(again) => (messages, keyed) = *again,
             }
             sleep(LOOK_AGAIN).await;
         }

@@ -13,7 +13,7 @@ use posthaste_domain::{
 use sea_orm::Set;
 use serde::{Deserialize, Serialize};
 
-use super::{micros, read, timestamp, unreadable};
+use super::{attachment, micros, read, timestamp, unreadable};
 use crate::{
     convert::word::Word,
     entity::{deliveries, message_bodies, messages},
@@ -74,6 +74,7 @@ pub(crate) fn message_row(message: &NewMessage) -> messages::ActiveModel {
                 .collect::<Vec<_>>(),
         )),
         metadata: Set(json(&message.metadata)),
+        attachments: Set(attachment::stored(&message.attachments)),
         created_at: Set(micros(message.created_at)),
         scheduled_at: Set(message.scheduled_at.map(micros)),
         expires_at: Set(micros(message.expires_at)),
@@ -165,6 +166,7 @@ pub(crate) fn message(
             .collect::<Result<_, _>>()
             .map_err(|_| unreadable("messages.tags"))?,
         metadata,
+        attachments: attachment::attachments(row.attachments.as_deref())?,
         created_at,
         scheduled_at: row.scheduled_at.map(timestamp).transpose()?,
         expires_at: timestamp(row.expires_at)?,

@@ -19,6 +19,7 @@ pub(crate) struct Model {
     pub(crate) headers: String,
     pub(crate) tags: String,
     pub(crate) metadata: String,
+    pub(crate) attachments: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) scheduled_at: Option<i64>,
     pub(crate) expires_at: i64,

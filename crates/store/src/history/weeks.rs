@@ -27,7 +27,8 @@ const LOCK: &str = "SET LOCAL lock_timeout = '2s'";
 /// One node at a time; any number but that of the migrations.
 const ALONE: &str = "SELECT pg_try_advisory_xact_lock(8026)";
 /// In the order in which everybody else locks them.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
+    ("attachments", "message_id"),
     ("messages", "id"),
     ("message_bodies", "message_id"),
     ("deliveries", "message_id"),
@@ -98,7 +99,8 @@ pub(crate) async fn arrange(
             .iter()
             .position(|(table, _)| week.part(table) == part);
         let wanted_from = match table {
-            Some(1) => keep.bodies.max(keep.messages),
+            // Of attachments and bodies.
+            Some(0 | 2) => keep.bodies.max(keep.messages),
             Some(_) => keep.messages,
             None => continue,
         };
@@ -124,7 +126,7 @@ async fn parts(connection: &DatabaseConnection) -> Result<Vec<(String, Week)>, D
     let asked = "SELECT part.relname FROM pg_inherits \
          JOIN pg_class part ON part.oid = inhrelid JOIN pg_class whole ON whole.oid = inhparent \
          WHERE whole.relnamespace = current_schema()::regnamespace AND whole.relname IN \
-         ('messages', 'message_bodies', 'deliveries', 'attempts') ORDER BY 1";
+         ('attachments', 'messages', 'message_bodies', 'deliveries', 'attempts') ORDER BY 1";
     let rows = connection
         .query_all_raw(statement(DbBackend::Postgres, asked, []))
         .await?;

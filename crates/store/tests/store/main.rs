@@ -3,6 +3,7 @@
 mod accepting;
 mod accounts;
 mod apart;
+mod attaching;
 mod claiming;
 mod contract;
 mod doubting;

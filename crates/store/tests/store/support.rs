@@ -332,6 +332,7 @@ pub(crate) fn message(now: Timestamp, to: &[&str]) -> NewMessage {
             html: Some("<b>on its way</b>".into()),
             text: None,
         },
+        attachments: Vec::new(),
         headers: vec![ExtraHeader::new("X-Order", "42").expect("a valid header")],
         tags: vec![Tag::new("category", "order").expect("a valid tag")],
         metadata: BTreeMap::from([("order".to_owned(), "42".to_owned())]),

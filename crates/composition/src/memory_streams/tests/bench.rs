@@ -18,7 +18,7 @@ use posthaste_domain::{
 };
 use posthaste_host::Stop;
 use posthaste_mail::{
-    Deliver, Envelope, Gate, Library, Passing, Receipt, Renderer, SendError, Transport,
+    Builder, Deliver, Envelope, Gate, Library, Passing, Receipt, Renderer, SendError, Transport,
     memory::MemoryTransport, render::Source,
 };
 use posthaste_queue::Controls;
@@ -98,7 +98,7 @@ impl Bench {
             on_uncertain: posthaste_domain::stream::OnUncertain::Resend,
         };
         let deliver = Deliver::new(
-            Arc::new(renderer),
+            Arc::new(Builder::new(Arc::new(renderer))),
             HashMap::from([(stream.clone(), Arc::clone(&self.transport))]),
             [(stream, policy)].into_iter().collect(),
             Arc::new(SystemClock),
@@ -170,6 +170,7 @@ pub(super) fn mail_of(to: &[&str], text: &str) -> NewMessage {
             html: None,
             text: Some(text.to_owned()),
         },
+        attachments: Vec::new(),
         headers: Vec::new(),
         tags: Vec::new(),
         metadata: BTreeMap::new(),

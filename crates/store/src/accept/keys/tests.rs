@@ -23,7 +23,7 @@ impl AsyncWork<Vec<Claim>> for Batch {
         let submits = self.0.iter();
         claim(
             unit,
-            submits.map(|(message, keyed)| (message, keyed.as_ref())),
+            submits.map(|(message, keyed)| (std::slice::from_ref(message), keyed.as_ref())),
         )
         .await
     }
@@ -46,6 +46,7 @@ fn submit(key: Option<&str>, fingerprint: u8) -> (NewMessage, Option<Keyed>) {
             html: None,
             text: Some("on its way".into()),
         },
+        attachments: Vec::new(),
         headers: Vec::new(),
         tags: Vec::new(),
         metadata: std::collections::BTreeMap::new(),
