@@ -27,6 +27,7 @@ mod m0014_transcripts;
 mod m0015_rates;
 mod m0016_scheduling;
 mod m0017_attachments;
+mod m0018_lists;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_rates::Migration),
             Box::new(m0016_scheduling::Migration),
             Box::new(m0017_attachments::Migration),
+            Box::new(m0018_lists::Migration),
         ]
     }
 }

@@ -44,6 +44,10 @@ const EXPOSES: &[(&str, &str)] = &[
         "crates/store/src/doubt.rs",
         "to find the rows of recipients",
     ),
+    (
+        "crates/store/src/list/query.rs",
+        "to find the mail of a person",
+    ),
     ("crates/store/src/users.rs", "into the row of an account"),
     (
         "crates/mail/src/redirect.rs",

@@ -56,6 +56,14 @@ impl ApiError {
         Self::new(ErrorKind::NotFound, "there is nothing here")
     }
 
+    /// What stands behind the question mark says nothing sensible.
+    #[must_use]
+    pub fn invalid_parameters(problems: Problems) -> Self {
+        let mut error = Self::new(ErrorKind::InvalidParameter, problems.summary());
+        error.fields = problems.into_shown();
+        error
+    }
+
     /// No key was presented.
     #[must_use]
     pub fn missing_key() -> Self {

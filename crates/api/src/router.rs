@@ -13,8 +13,8 @@ use crate::{
     error::{ApiError, ErrorKind},
     middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
     routes::{
-        batch, cancel, confirm, dead, decide, deliveries, files, health, messages, password, queue,
-        root, sessions, submit, users,
+        batch, cancel, confirm, dead, decide, deliveries, files, health, list, messages, password,
+        queue, resend, root, sessions, submit, users,
     },
     state::AppState,
 };
@@ -48,7 +48,7 @@ fn routes() -> Router<AppState> {
         .route("/livez", get(health::live))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
-        .route("/emails", post(submit::submit))
+        .route("/emails", get(list::list).post(submit::submit))
         .route("/emails/batch", post(batch::submit))
         .route(
             "/emails/{id}",
@@ -64,6 +64,7 @@ fn routes() -> Router<AppState> {
         .route("/emails/{id}/raw", get(files::raw))
         .route("/emails/{id}/cancel", post(cancel::cancel))
         .route("/emails/{id}/resolve", post(decide::resolve))
+        .route("/emails/{id}/resend", post(resend::resend))
         .route("/emails/{id}/retry", post(decide::retry))
         .route("/queue", get(queue::streams))
         .route("/queue/streams/{name}/pause", post(queue::pause))

@@ -82,6 +82,7 @@ pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
     Parts {
         desk: Arc::clone(&composed.desk),
         messages: Arc::clone(&composed.messages),
+        lists: Arc::clone(&composed.lists),
         attachments: Arc::clone(&composed.attachments),
         writer: Arc::clone(&composed.writer),
         decisions: Arc::clone(&composed.decisions),

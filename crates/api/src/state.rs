@@ -9,7 +9,7 @@ use posthaste_domain::{
     desk::MailDesk,
     key::KeyRing,
     raw::WriteMail,
-    stores::{AttachmentStore, Decisions, MessageStore},
+    stores::{AttachmentStore, Decisions, MessageLists, MessageStore},
     stream::StreamName,
 };
 use posthaste_queue::Operate;
@@ -43,6 +43,8 @@ pub struct Parts {
     pub desk: Arc<MailDesk>,
     /// Where messages are read.
     pub messages: Arc<dyn MessageStore>,
+    /// Where messages are listed.
+    pub lists: Arc<dyn MessageLists>,
     /// Where attachments are read.
     pub attachments: Arc<dyn AttachmentStore>,
     /// Writes messages as they are sent.

@@ -21,8 +21,8 @@ use posthaste_domain::{
     key::{ApiKey, KeyRing},
     raw::WriteMail,
     stores::{
-        AttachmentStore, Decisions, Housekeeping, MessageStore, StoreError, StoreHealth,
-        TemplateVersions,
+        AttachmentStore, Decisions, Housekeeping, MessageLists, MessageStore, StoreError,
+        StoreHealth, TemplateVersions,
     },
     stream::{StreamPolicy, Streams},
 };
@@ -110,6 +110,8 @@ pub struct Composed {
     pub desk: Arc<MailDesk>,
     /// Stored messages.
     pub messages: Arc<dyn MessageStore>,
+    /// Lists of them.
+    pub lists: Arc<dyn MessageLists>,
     /// What their attachments hold.
     pub attachments: Arc<dyn AttachmentStore>,
     /// Writes messages as they are sent.
@@ -254,6 +256,7 @@ pub(crate) async fn compose_with_store(
     let composed = Composed {
         desk,
         messages,
+        lists: Arc::<Store>::clone(&store),
         attachments: Arc::<Store>::clone(&store),
         writer: builder,
         decisions: Arc::<Store>::clone(&store),

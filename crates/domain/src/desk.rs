@@ -283,6 +283,32 @@ impl MailDesk {
         }
     }
 
+    /// A message of the same content, under ids of its own, that is due now and expires as its stream says. What its
+    /// attachments hold is there.
+    ///
+    /// # Errors
+    /// [`DraftProblem::UnknownStream`].
+    pub fn again(&self, message: NewMessage) -> Result<NewMessage, DraftProblem> {
+        let now = self.clock.now();
+        let policy = self.streams.get(&message.stream);
+        let policy = policy.ok_or_else(|| DraftProblem::UnknownStream(message.stream.clone()))?;
+        let id = MessageId::new(now);
+        let attachments = message.attachments.into_iter().map(|file| Attachment {
+            id: AttachmentId::new(now),
+            ..file
+        });
+        Ok(NewMessage {
+            id,
+            message_id: InternetMessageId::of(id, message.from.address()),
+            deliveries: deliveries(&message.recipients, now),
+            attachments: attachments.collect(),
+            created_at: now,
+            scheduled_at: None,
+            expires_at: later(now, policy.expiry),
+            ..message
+        })
+    }
+
     /// When a scheduled mail is due that is moved; now, where that is what is said.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod accounts;
 mod attachments;
 mod decisions;
+mod listing;
 mod messages;
 mod rates;
 mod sessions;
@@ -17,6 +18,7 @@ pub use self::{
     accounts::MockUserStore,
     attachments::MockAttachmentStore,
     decisions::MockDecisions,
+    listing::MockMessageLists,
     messages::MockMessageStore,
     rates::MockTokenBuckets,
     sessions::MockSessionStore,
@@ -29,6 +31,7 @@ pub use self::{
     },
     attachments::AttachmentStore,
     decisions::{Decided, Decisions, Move, Resolution},
+    listing::{MessageFilter, MessageLists, Page, PageAt},
     messages::{
         Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoredAttempt, StoredDelivery,
         StoredMessage,

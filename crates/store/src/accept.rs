@@ -16,7 +16,7 @@ use self::keys::{Claim, Kept};
 pub(crate) use self::{in_flight::InFlight, keys::stale};
 use crate::{
     attachments,
-    convert::message::{body_row, delivery_rows, message_row},
+    convert::message::{body_row, delivery_rows, message_row, tag_rows},
     entity::jobs,
     queue::{SendEmail, State, new_row, waiting_row},
     rows::Insert,
@@ -182,11 +182,13 @@ async fn inserts(
     let deliveries = messages
         .iter()
         .flat_map(|(message, _)| delivery_rows(message));
+    let tags = messages.iter().flat_map(|(message, _)| tag_rows(message));
     let inserts = vec![
         Insert::of(rows),
         Insert::of(bodies),
         Insert::of(jobs),
         Insert::of(deliveries),
+        Insert::of(tags),
     ];
     Ok(Insert::together(inserts, unit.backend))
 }

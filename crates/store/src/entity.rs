@@ -6,6 +6,7 @@ pub(crate) mod deliveries;
 pub(crate) mod idempotency_keys;
 pub(crate) mod jobs;
 pub(crate) mod message_bodies;
+pub(crate) mod message_tags;
 pub(crate) mod messages;
 pub(crate) mod nodes;
 pub(crate) mod one_time_tokens;

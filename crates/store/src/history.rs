@@ -22,7 +22,8 @@ const ATTACHED: i64 = 64 * 1024 * 1024;
 const IDS: usize = 1000;
 
 /// The tables of history, each with the column that holds the message's id; a message's own row comes last.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
+    ("message_tags", "message_id"),
     ("attempts", "message_id"),
     ("deliveries", "message_id"),
     ("attachments", "message_id"),
@@ -58,7 +59,7 @@ impl PruneHistory {
     pub(crate) fn bodies(before: Timestamp, limit: u32) -> Self {
         Self {
             from: 1,
-            tables: &TABLES[2..4],
+            tables: &TABLES[3..5],
             before: first_id(before),
             limit,
         }
@@ -67,7 +68,7 @@ impl PruneHistory {
     /// Of messages with all that belongs to them.
     pub(crate) fn messages(before: Timestamp, limit: u32) -> Self {
         Self {
-            from: 4,
+            from: 5,
             tables: &TABLES,
             before: first_id(before),
             limit,
@@ -148,7 +149,8 @@ impl PruneHistory {
 /// The table that holds what lies in no week; on SQLite that is everything.
 fn outside_weeks(backend: DbBackend, table: &str) -> String {
     match backend {
-        DbBackend::Postgres => format!("{table}_default"),
+        // Tags are few, and lie in no weeks.
+        DbBackend::Postgres if table != "message_tags" => format!("{table}_default"),
         _ => table.to_owned(),
     }
 }

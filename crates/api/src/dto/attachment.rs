@@ -38,23 +38,3 @@ impl AttachmentAnswer {
         }
     }
 }
-
-/// The attachments of a message; always all of them.
-#[derive(Debug, Serialize)]
-pub struct AttachmentsAnswer {
-    object: &'static str,
-    has_more: bool,
-    data: Vec<AttachmentAnswer>,
-}
-
-impl AttachmentsAnswer {
-    /// The answer for these.
-    #[must_use]
-    pub fn new(data: Vec<AttachmentAnswer>) -> Self {
-        Self {
-            object: "list",
-            has_more: false,
-            data,
-        }
-    }
-}

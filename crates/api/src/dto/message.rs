@@ -40,8 +40,11 @@ pub struct MessageAnswer {
     bcc: Option<Vec<String>>,
     reply_to: Option<Vec<String>>,
     subject: String,
-    html: Option<String>,
-    text: Option<String>,
+    /// Absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Option<String>>,
     created_at: String,
     scheduled_at: Option<String>,
     last_event: &'static str,
@@ -134,8 +137,8 @@ impl MessageAnswer {
             reply_to: shown(&message.reply_to),
             // A template's own subject is only known once it is rendered; clients insist on a string.
             subject: subject.map_or_else(String::new, |subject| subject.as_str().to_owned()),
-            html,
-            text,
+            html: Some(html),
+            text: Some(text),
             created_at: time(message.created_at),
             scheduled_at: message.scheduled_at.map(time),
             last_event: last_event(status, refusal),
@@ -146,6 +149,18 @@ impl MessageAnswer {
             expires_at: time(message.expires_at),
             locale: None,
             template,
+        }
+    }
+}
+
+impl MessageAnswer {
+    /// The same in a list.
+    #[must_use]
+    pub fn without_bodies(self) -> Self {
+        Self {
+            html: None,
+            text: None,
+            ..self
         }
     }
 }

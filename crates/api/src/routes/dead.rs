@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use crate::{
     auth::Caller,
     dto::{
+        list::ListAnswer,
         problems::{Pointer, Problems},
-        queue::{CountAnswer, DeadAnswer, ListAnswer},
+        queue::{CountAnswer, DeadAnswer},
     },
     error::{ApiError, ErrorKind},
     routes::path::Id,

@@ -46,7 +46,7 @@ pub async fn resolve(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ChangedAnswer>, ApiError> {
-    let owner = caller.owner(Scope::Send)?;
+    let owner = caller.owner(Scope::Admin)?;
     let id = id.known()?;
     let (mut fields, mut problems) = document(&state, &headers, body).await?;
     let resolution = fields.require("as", &mut problems);
@@ -70,7 +70,7 @@ pub async fn retry(
     caller: Caller,
     id: Id<MessageId>,
 ) -> Result<Json<ChangedAnswer>, ApiError> {
-    let owner = caller.owner(Scope::Send)?;
+    let owner = caller.owner(Scope::Admin)?;
     let id = id.known()?;
     let decided = state.parts.decisions.retry(owner, id).await?;
     answer(

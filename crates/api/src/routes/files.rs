@@ -17,7 +17,7 @@ use posthaste_domain::{
 
 use crate::{
     auth::Caller,
-    dto::attachment::{AttachmentAnswer, AttachmentsAnswer},
+    dto::{attachment::AttachmentAnswer, list::ListAnswer},
     error::{ApiError, ErrorKind},
     held::held,
     routes::path::{Id, Ids},
@@ -47,12 +47,12 @@ pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
     id: Id<MessageId>,
-) -> Result<Json<AttachmentsAnswer>, ApiError> {
+) -> Result<Json<ListAnswer<AttachmentAnswer>>, ApiError> {
     let owner = caller.owner(Scope::Read)?;
     let stored = stored(&state, owner, id.known()?).await?;
     let answer = |file: &Attachment| AttachmentAnswer::new(&state.parts, stored.message.id, file);
     let all = stored.message.attachments.iter().map(answer).collect();
-    Ok(Json(AttachmentsAnswer::new(all)))
+    Ok(Json(ListAnswer::page(all, false)))
 }
 
 /// Shows an attachment, without what it holds.

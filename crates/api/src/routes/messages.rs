@@ -1,13 +1,13 @@
 //! `GET /emails/{id}`: a message of the caller. Another owner's looks like one that never was.
 
 use axum::{Json, extract::State};
-use posthaste_domain::{delivery::MessageStatus, id::MessageId, owner::Scope};
+use posthaste_domain::{id::MessageId, owner::Scope};
 
 use crate::{
     auth::Caller,
-    dto::message::{MessageAnswer, Refusal},
+    dto::message::MessageAnswer,
     error::ApiError,
-    routes::path::Id,
+    routes::{list::answer, path::Id},
     state::AppState,
 };
 
@@ -24,12 +24,5 @@ pub async fn show(
     let id = id.known()?;
     let stored = state.parts.messages.message(owner, id).await?;
     let stored = stored.ok_or_else(ApiError::not_found)?;
-    let status = stored.status();
-    let refusal = if status == MessageStatus::Failed {
-        let deliveries = state.parts.messages.deliveries(owner, id).await?;
-        Refusal::of(&deliveries.unwrap_or_default())
-    } else {
-        Refusal::Other
-    };
-    Ok(Json(MessageAnswer::new(stored, status, refusal)))
+    answer(&state, owner, stored).await.map(Json)
 }

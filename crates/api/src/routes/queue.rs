@@ -12,7 +12,10 @@ use tokio::time::Instant;
 
 use crate::{
     auth::Caller,
-    dto::queue::{ListAnswer, StreamAnswer, SwitchAnswer},
+    dto::{
+        list::ListAnswer,
+        queue::{StreamAnswer, SwitchAnswer},
+    },
     error::ApiError,
     state::AppState,
 };

@@ -22,8 +22,8 @@ use posthaste_domain::{
     raw::MockWriteMail,
     retry_policy::RetryPolicy,
     stores::{
-        MessageStore, MockAttachmentStore, MockDecisions, MockMessageStore, MockSessionStore,
-        MockStoreHealth, MockUserStore,
+        MessageStore, MockAttachmentStore, MockDecisions, MockMessageLists, MockMessageStore,
+        MockSessionStore, MockStoreHealth, MockUserStore,
     },
     stream::{StreamPolicy, Streams},
     template::{MockTemplateCatalog, PinError, PinnedTemplate, TemplateRef, TemplateVersionId},
@@ -41,6 +41,7 @@ pub(crate) const READ_KEY: &str = "re_read";
 /// What stands behind the API. Mocks refuse every call that a test does not announce.
 pub(crate) struct Desk {
     pub(crate) messages: MockMessageStore,
+    pub(crate) lists: MockMessageLists,
     pub(crate) attachments: MockAttachmentStore,
     pub(crate) writer: MockWriteMail,
     pub(crate) decisions: MockDecisions,
@@ -59,6 +60,7 @@ impl Desk {
         crate::logs::start();
         Self {
             messages: MockMessageStore::new(),
+            lists: MockMessageLists::new(),
             attachments: MockAttachmentStore::new(),
             writer: MockWriteMail::new(),
             decisions: MockDecisions::new(),
@@ -96,6 +98,7 @@ impl Desk {
     pub(crate) fn api_and_readiness(self) -> (Api, Arc<Readiness>) {
         let Self {
             messages,
+            lists,
             attachments,
             writer,
             decisions,
@@ -111,6 +114,7 @@ impl Desk {
         let messages: Arc<dyn MessageStore> = Arc::new(messages);
         let rest = Self {
             messages: MockMessageStore::new(),
+            lists,
             attachments,
             writer,
             decisions,
@@ -177,6 +181,7 @@ impl Desk {
         let state = AppState::new(Parts {
             desk: mail_desk,
             messages,
+            lists: Arc::new(self.lists),
             attachments: Arc::new(self.attachments),
             writer: Arc::new(self.writer),
             decisions: Arc::new(self.decisions),

@@ -10,6 +10,7 @@ mod errors;
 mod idempotency;
 mod keys;
 mod limits;
+mod list;
 mod logs;
 mod password;
 mod probes;

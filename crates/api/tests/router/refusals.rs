@@ -51,6 +51,7 @@ async fn every_bad_field_is_named_at_once() {
         .await
         .expect_problem(422, "validation_error");
     let expected = [
+        "/attachments/0/content",
         "/from/email",
         "/to/1",
         "/to/2",
@@ -60,7 +61,6 @@ async fn every_bad_field_is_named_at_once() {
         "/subject",
         "/html",
         "/template/version",
-        "/attachments/0/content",
         "/headers/Bcc",
         "/headers/X-A",
         "/headers/X-B",

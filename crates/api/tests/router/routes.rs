@@ -45,7 +45,7 @@ async fn routes_that_are_not_there_are_not_found() {
 async fn a_route_names_the_methods_it_has() {
     let api = Desk::new().api();
     for (method, path, allowed) in [
-        ("GET", "/emails", "POST"),
+        ("PUT", "/emails", "GET,HEAD,POST"),
         ("DELETE", "/emails/x", "GET,HEAD,PATCH"),
         ("POST", "/livez", "GET,HEAD"),
         ("PUT", "/api/users/register", "POST"),
@@ -57,7 +57,7 @@ async fn a_route_names_the_methods_it_has() {
         ("GET", "/api/users/password/change", "POST"),
         ("DELETE", "/api/users/password/reset", "GET,HEAD,POST"),
         ("DELETE", "/api/users/confirm", "GET,HEAD,POST"),
-        ("OPTIONS", "/emails", "POST"),
+        ("OPTIONS", "/emails", "GET,HEAD,POST"),
         ("BREW", "/", "GET,HEAD"),
     ] {
         let reply = api

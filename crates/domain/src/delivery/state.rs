@@ -134,6 +134,21 @@ pub enum MessageStatus {
 }
 
 impl MessageStatus {
+    /// Every status.
+    pub const ALL: [Self; 11] = [
+        Self::Scheduled,
+        Self::Queued,
+        Self::Sending,
+        Self::Deferred,
+        Self::Delivered,
+        Self::Partial,
+        Self::Failed,
+        Self::Expired,
+        Self::Quarantined,
+        Self::Uncertain,
+        Self::Cancelled,
+    ];
+
     /// The status of a message with these deliveries; `leased` while a worker holds its job.
     #[must_use]
     pub fn of(states: &[DeliveryState], leased: bool) -> Self {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{attachment, micros, read, timestamp, unreadable};
 use crate::{
     convert::word::Word,
-    entity::{deliveries, message_bodies, messages},
+    entity::{deliveries, message_bodies, message_tags, messages},
     seal::Sealer,
 };
 
@@ -50,6 +50,7 @@ pub(crate) fn message_row(message: &NewMessage) -> messages::ActiveModel {
         stream: Set(message.stream.to_string()),
         message_id: Set(message.message_id.to_string()),
         sender: Set(json(&stored(&message.from))),
+        sender_address: Set(Some(message.from.address().canonical().expose().to_owned())),
         recipients: Set(json(&StoredRecipients {
             to: all_stored(&message.recipients.to),
             cc: all_stored(&message.recipients.cc),
@@ -105,6 +106,24 @@ pub(crate) fn body_row(message: &NewMessage, sealer: &Sealer) -> message_bodies:
         },
     }
     row
+}
+
+pub(crate) fn tag_rows(message: &NewMessage) -> impl Iterator<Item = message_tags::ActiveModel> {
+    let mut tags: Vec<_> = message
+        .tags
+        .iter()
+        .map(|tag| (tag.name(), tag.value()))
+        .collect();
+    // Given twice, a tag is one.
+    tags.sort_unstable();
+    tags.dedup();
+    tags.into_iter()
+        .map(|(name, value)| message_tags::ActiveModel {
+            owner: Set(message.owner.to_string()),
+            name: Set(name.to_owned()),
+            value: Set(value.to_owned()),
+            message_id: Set(message.id.as_uuid()),
+        })
 }
 
 pub(crate) fn delivery_rows(message: &NewMessage) -> impl Iterator<Item = deliveries::ActiveModel> {

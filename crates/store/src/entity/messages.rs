@@ -11,6 +11,7 @@ pub(crate) struct Model {
     pub(crate) stream: String,
     pub(crate) message_id: String,
     pub(crate) sender: String,
+    pub(crate) sender_address: Option<String>,
     pub(crate) recipients: String,
     pub(crate) reply_to: String,
     pub(crate) subject: Option<String>,

@@ -117,6 +117,10 @@ pub(crate) async fn arrange(
          AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = attempts_default.message_id)";
     let late = statement(DbBackend::Postgres, late, [first_id(keep.messages).into()]);
     connection.execute_raw(late).await?;
+    let tags = "DELETE FROM message_tags WHERE message_id < ? \
+         AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = message_tags.message_id)";
+    let tags = statement(DbBackend::Postgres, tags, [first_id(keep.messages).into()]);
+    connection.execute_raw(tags).await?;
     connection.close().await?;
     Ok(arranged)
 }
