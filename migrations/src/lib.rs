@@ -28,6 +28,7 @@ mod m0015_rates;
 mod m0016_scheduling;
 mod m0017_attachments;
 mod m0018_lists;
+mod m0019_api_keys;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -57,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_scheduling::Migration),
             Box::new(m0017_attachments::Migration),
             Box::new(m0018_lists::Migration),
+            Box::new(m0019_api_keys::Migration),
         ]
     }
 }

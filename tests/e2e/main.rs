@@ -1,6 +1,7 @@
 //! The real binary from outside: what a person or a program meets, over HTTP, SMTP, files, signals and exit codes.
 
 mod accounts;
+mod api_keys;
 mod attachments;
 mod benches;
 mod command_line;

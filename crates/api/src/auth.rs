@@ -4,12 +4,15 @@
 //! The owner of a key comes out only by naming the scope that the route needs, so that no route can forget to ask for
 //! one.
 
+use std::sync::Arc;
+
 use axum::{
     extract::FromRequestParts,
     http::{header::AUTHORIZATION, request::Parts},
 };
 use posthaste_domain::{
     key::ApiKey,
+    message::Draft,
     owner::{Owner, Scope},
     user::User,
 };
@@ -21,7 +24,7 @@ use crate::{
 
 /// The holder of a valid key.
 #[derive(Debug)]
-pub struct Caller(ApiKey);
+pub struct Caller(Arc<ApiKey>);
 
 impl Caller {
     /// Whose messages the caller submits and reads, if the key permits `needed`.
@@ -37,16 +40,42 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// The key itself, for what it permits beside scopes.
+    #[must_use]
+    pub fn key(&self) -> &ApiKey {
+        &self.0
+    }
+
+    /// Whether the key may submit this.
+    ///
+    /// # Errors
+    /// `restricted_api_key` for a stream, `invalid_from_address` for a sender that it may not use. A template's own sender is
+    /// nobody's to judge.
+    pub fn may_submit(&self, draft: &Draft) -> Result<(), ApiError> {
+        if !self.0.may_use(&draft.stream) {
+            let detail = format!("this key may not use the stream `{}`", draft.stream);
+            return Err(ApiError::new(ErrorKind::RestrictedApiKey, detail));
+        }
+        let from = draft.from.as_ref();
+        if from.is_none_or(|from| self.0.may_send_from(from.address())) {
+            return Ok(());
+        }
+        let detail = "this key may not send from this domain";
+        Err(ApiError::new(ErrorKind::InvalidFromAddress, detail))
+    }
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let presented = bearer(parts).ok_or_else(ApiError::missing_key)?;
         // Unknown, revoked or expired: one answer, after the same work.
-        let key = state.parts.keys.find(presented).ok_or_else(|| {
+        let key = state.parts.keys.find(presented).await?.ok_or_else(|| {
             ApiError::new(ErrorKind::InvalidApiKey, "this API key is not valid here")
         })?;
-        Ok(Self(key.clone()))
+        Ok(Self(key))
     }
 }
 
@@ -80,7 +109,7 @@ impl FromRequestParts<AppState> for Viewer {
     /// A key may be any text, so keys are looked up first.
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let presented = bearer(parts).ok_or_else(ApiError::missing_key)?;
-        let is_key = state.parts.keys.find(presented).is_some();
+        let is_key = state.parts.keys.find(presented).await?.is_some();
         let looks_like_a_token = presented
             .parse::<posthaste_domain::token::TokenSecret>()
             .is_ok();

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod dkim;
+pub mod keys;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use posthaste_composition::settings::{Loaded, Settings, Sources};
 
-use self::{bench::Bench, dkim::Dkim};
+use self::{bench::Bench, dkim::Dkim, keys::Keys};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "Examples:
@@ -20,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   posthaste serve --config posthaste.toml     serve with your own settings
   posthaste config check --config posthaste.toml
   posthaste config show                       every setting, and where it comes from
+  posthaste keys new shop --scopes send       a key for an application
   posthaste dkim new example.com              a key to sign mail by, and the record to publish
   posthaste bench accept                      what is left of a server's rate with each mail on disk";
 
@@ -74,6 +76,9 @@ enum Command {
     /// Make keys that sign mail, and print their records.
     #[command(subcommand)]
     Dkim(Dkim),
+    /// Make, list, replace and remove API keys in the database.
+    #[command(subcommand)]
+    Keys(Keys),
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,9 +112,13 @@ impl Cli {
         let serve = match &self.command {
             Some(Command::Serve(serve)) => serve.clone(),
             None => self.serve.clone(),
-            Some(Command::Config(_) | Command::Db(_) | Command::Bench(_) | Command::Dkim(_)) => {
-                Serve::default()
-            }
+            Some(
+                Command::Config(_)
+                | Command::Db(_)
+                | Command::Bench(_)
+                | Command::Dkim(_)
+                | Command::Keys(_),
+            ) => Serve::default(),
         };
         let usual = PathBuf::from("config");
         let is_there = working_dir.join(&usual).is_dir();
@@ -139,6 +148,7 @@ impl Cli {
             // A key is made before the settings that name it.
             Some(Command::Dkim(Dkim::New(new))) => new.run(&working_dir),
             Some(Command::Dkim(Dkim::Show(show))) => show.run(&load()?.settings),
+            Some(Command::Keys(keys)) => keys.run(&load()?.settings).await,
         }
     }
 }

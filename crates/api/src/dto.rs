@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod address;
+pub mod api_key;
 pub mod attachment;
 pub mod batch;
 pub mod delivery;

@@ -8,6 +8,7 @@ use posthaste_composition::{
     secret_key::SecretKeyError,
     settings::Problem,
 };
+use posthaste_domain::{id::KeyId, stores::StoreError, token::NoRandomness};
 use posthaste_host::HostError;
 
 use crate::bench::BenchError;
@@ -38,6 +39,12 @@ pub enum Failure {
     Bench(BenchError),
     /// A key that could not be made.
     NewKey(NewKeyError),
+    /// The store failed.
+    Store(StoreError),
+    /// There is no such API key, or it has ended.
+    NoApiKey(KeyId),
+    /// The system gave no random bytes.
+    NoRandomness(NoRandomness),
     /// No key is configured that signs mail from this domain.
     NoDkimKey(String),
 }
@@ -45,6 +52,12 @@ pub enum Failure {
 impl From<NewKeyError> for Failure {
     fn from(error: NewKeyError) -> Self {
         Self::NewKey(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -97,7 +110,13 @@ impl Failure {
                 NOT_AVAILABLE
             }
             Self::NewKey(NewKeyError::Key(_)) => BAD_USAGE,
-            Self::Host(_) | Self::Bench(_) | Self::NewKey(_) | Self::NoDkimKey(_) => 1,
+            Self::Store(_) => NOT_AVAILABLE,
+            Self::Host(_)
+            | Self::Bench(_)
+            | Self::NewKey(_)
+            | Self::NoDkimKey(_)
+            | Self::NoApiKey(_)
+            | Self::NoRandomness(_) => 1,
         }
     }
 
@@ -111,6 +130,9 @@ impl Failure {
             Self::Bench(_) => "E0112",
             Self::NewKey(_) => "E0503",
             Self::NoDkimKey(_) => "E0504",
+            Self::NoApiKey(_) => "E0601",
+            Self::NoRandomness(_) => "E0602",
+            Self::Store(_) => "E0206",
             Self::Compose(error) => match error {
                 ComposeError::Open(OpenError::InUse(_)) => "E0201",
                 ComposeError::DataDir { .. }
@@ -167,6 +189,7 @@ impl Failure {
                 OPENSSL.join(" ")
             ),
             Self::NoDkimKey(domain) => format!("posthaste dkim new {domain}"),
+            Self::NoApiKey(_) => "posthaste keys list".to_owned(),
             _ => return None,
         })
     }
@@ -198,6 +221,9 @@ impl fmt::Display for Failure {
             Self::Bench(error) => chain(f, error)?,
             Self::NewKey(error) => chain(f, error)?,
             Self::NoDkimKey(domain) => write!(f, "no key signs mail from {domain}")?,
+            Self::NoApiKey(id) => write!(f, "there is no API key {id}, or it has ended")?,
+            Self::NoRandomness(error) => chain(f, error)?,
+            Self::Store(error) => chain(f, error)?,
         }
         self.help()
             .map_or(Ok(()), |help| write!(f, "\n  help: {help}"))

@@ -4,7 +4,7 @@ use axum::{
     Router,
     http::{HeaderValue, header},
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
@@ -13,8 +13,8 @@ use crate::{
     error::{ApiError, ErrorKind},
     middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
     routes::{
-        batch, cancel, confirm, dead, decide, deliveries, files, health, list, messages, password,
-        queue, resend, root, sessions, submit, users,
+        batch, cancel, confirm, dead, decide, deliveries, files, health, keys, list, messages,
+        password, queue, resend, root, sessions, submit, users,
     },
     state::AppState,
 };
@@ -66,6 +66,9 @@ fn routes() -> Router<AppState> {
         .route("/emails/{id}/resolve", post(decide::resolve))
         .route("/emails/{id}/resend", post(resend::resend))
         .route("/emails/{id}/retry", post(decide::retry))
+        .route("/api-keys", get(keys::list).post(keys::create))
+        .route("/api-keys/{id}", delete(keys::remove))
+        .route("/api-keys/{id}/rotate", post(keys::rotate))
         .route("/queue", get(queue::streams))
         .route("/queue/streams/{name}/pause", post(queue::pause))
         .route("/queue/streams/{name}/resume", post(queue::resume))

@@ -9,6 +9,7 @@ pub mod deliveries;
 pub mod files;
 pub mod form;
 pub mod health;
+pub mod keys;
 pub mod list;
 pub mod messages;
 pub mod password;

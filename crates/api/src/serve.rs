@@ -93,7 +93,9 @@ pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
             .map(|stream| stream.name.clone())
             .collect(),
         accounts: Arc::clone(&composed.accounts),
-        keys: composed.keys.clone(),
+        keys: Arc::clone(&composed.keys),
+        clock: Arc::clone(&composed.clock),
+        stored_keys: Arc::clone(&composed.stored_keys),
         readiness: Arc::clone(&composed.readiness),
         default_stream: settings.accounts.stream.clone(),
         public_url: settings.http.public_url.trim_end_matches('/').to_owned(),

@@ -6,10 +6,11 @@ use ipnet::IpNet;
 use posthaste_composition::readiness::Readiness;
 use posthaste_domain::{
     account::Accounts,
+    clock::Clock,
     desk::MailDesk,
-    key::KeyRing,
+    key::KeyChain,
     raw::WriteMail,
-    stores::{AttachmentStore, Decisions, MessageLists, MessageStore},
+    stores::{ApiKeyStore, AttachmentStore, Decisions, MessageLists, MessageStore},
     stream::StreamName,
 };
 use posthaste_queue::Operate;
@@ -58,7 +59,11 @@ pub struct Parts {
     /// Registers and confirms accounts.
     pub accounts: Arc<Accounts>,
     /// The valid keys.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyChain>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The keys that were made here.
+    pub stored_keys: Arc<dyn ApiKeyStore>,
     /// Whether requests should come here.
     pub readiness: Arc<Readiness>,
     /// The stream of submits that name none.

@@ -231,6 +231,8 @@ fn adapted(settings: &Settings, scratch: &Scratch, folder: &Path) -> Settings {
         key: KEY.into(),
         owner: OWNER.parse::<Owner>().expect("a valid owner"),
         scopes: vec![Scope::Send],
+        streams: None,
+        from_domains: None,
     }];
     settings
 }

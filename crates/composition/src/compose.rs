@@ -18,11 +18,11 @@ use posthaste_domain::{
     account::Accounts,
     clock::{Clock, SystemClock},
     desk::MailDesk,
-    key::{ApiKey, KeyRing},
+    key::{ApiKey, KeyChain, KeyRing},
     raw::WriteMail,
     stores::{
-        AttachmentStore, Decisions, Housekeeping, MessageLists, MessageStore, StoreError,
-        StoreHealth, TemplateVersions,
+        ApiKeyStore, AttachmentStore, Decisions, Housekeeping, MessageLists, MessageStore,
+        StoreError, StoreHealth, TemplateVersions,
     },
     stream::{StreamPolicy, Streams},
 };
@@ -125,7 +125,11 @@ pub struct Composed {
     /// Accounts.
     pub accounts: Arc<Accounts>,
     /// The keys that are valid.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyChain>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Stored keys.
+    pub stored_keys: Arc<dyn ApiKeyStore>,
     /// Whether the node should be sent requests.
     pub readiness: Arc<Readiness>,
     /// What opening the database found.
@@ -263,7 +267,13 @@ pub(crate) async fn compose_with_store(
         operator: Arc::<Store>::clone(&store),
         outbox,
         accounts,
-        keys: keys(settings),
+        keys: Arc::new(KeyChain::new(
+            keys(settings),
+            Arc::<Store>::clone(&store),
+            Arc::clone(&clock),
+        )),
+        clock,
+        stored_keys: Arc::<Store>::clone(&store),
         readiness,
         opened,
         templates,
@@ -281,6 +291,33 @@ pub async fn migrate(settings: &Settings) -> Result<Opened, ComposeError> {
     let (store, opened) = open_store(settings, &clock, Migrate::Apply).await?;
     store.close().await;
     Ok(opened)
+}
+
+/// The stored keys, for a command that ends soon. On SQLite nobody else may have the file open.
+#[derive(Debug)]
+pub struct OpenKeys(Arc<Store>);
+
+impl OpenKeys {
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// [`ComposeError`].
+    pub async fn open(settings: &Settings) -> Result<Self, ComposeError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (store, _) = open_store(settings, &clock, Migrate::Apply).await?;
+        Ok(Self(store))
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn store(&self) -> &dyn ApiKeyStore {
+        &*self.0
+    }
+
+    /// Closes the database.
+    pub async fn close(self) {
+        self.0.close().await;
+    }
 }
 
 async fn open_store(
@@ -357,9 +394,13 @@ fn keys(settings: &Settings) -> KeyRing {
         .fold(KeyRing::default(), |ring, seeded| {
             let scopes = seeded.scopes.iter().copied().collect();
             let key = ApiKey {
-                name: seeded.name.clone(),
-                owner: seeded.owner.clone(),
                 scopes,
+                streams: seeded.streams.clone().map(|all| all.into_iter().collect()),
+                from_domains: seeded
+                    .from_domains
+                    .clone()
+                    .map(|all| all.into_iter().collect()),
+                ..ApiKey::new(&seeded.name, seeded.owner.clone(), [])
             };
             ring.with(seeded.key.expose_secret(), key)
         })

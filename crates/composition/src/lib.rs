@@ -18,7 +18,7 @@ pub mod telemetry;
 pub use posthaste_store::{Migrate, OpenError};
 
 pub use crate::{
-    compose::{ComposeError, Composed, compose, migrate},
+    compose::{ComposeError, Composed, OpenKeys, compose, migrate},
     outbox::{Outbox, OutboxError},
     readiness::{Check, Readiness, Weight},
     settings::Settings,

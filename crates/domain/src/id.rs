@@ -89,6 +89,10 @@ id! {
     UserId
 }
 id! {
+    /// An API key that is stored.
+    KeyId
+}
+id! {
     /// A log-in, from its first tokens to its end.
     SessionId
 }

@@ -46,3 +46,32 @@ pub enum Scope {
     /// Everything that shows personal data or changes what others submitted.
     Admin,
 }
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Admin];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A text that names no scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is one of send, read, admin")]
+pub struct InvalidScope;
+
+impl FromStr for Scope {
+    type Err = InvalidScope;
+
+    fn from_str(word: &str) -> Result<Self, InvalidScope> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|scope| scope.word() == word).ok_or(InvalidScope)
+    }
+}

@@ -7,6 +7,7 @@
 mod accounts;
 mod attachments;
 mod decisions;
+mod keys;
 mod listing;
 mod messages;
 mod rates;
@@ -18,6 +19,7 @@ pub use self::{
     accounts::MockUserStore,
     attachments::MockAttachmentStore,
     decisions::MockDecisions,
+    keys::MockApiKeyStore,
     listing::MockMessageLists,
     messages::MockMessageStore,
     rates::MockTokenBuckets,
@@ -31,6 +33,7 @@ pub use self::{
     },
     attachments::AttachmentStore,
     decisions::{Decided, Decisions, Move, Resolution},
+    keys::{ApiKeyStore, NewApiKey, NextApiKey, StoredApiKey},
     listing::{MessageFilter, MessageLists, Page, PageAt},
     messages::{
         Accepted, MessageStore, OpenDelivery, OutgoingMessage, StoredAttempt, StoredDelivery,

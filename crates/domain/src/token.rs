@@ -23,6 +23,12 @@ pub struct NoRandomness(getrandom::Error);
 #[error("not a token")]
 pub struct InvalidToken;
 
+impl NoRandomness {
+    pub(crate) fn from_source(error: getrandom::Error) -> Self {
+        Self(error)
+    }
+}
+
 impl TokenSecret {
     /// A new secret from the operating system's random source.
     ///

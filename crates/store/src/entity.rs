@@ -1,6 +1,7 @@
 //! One file a table: columns as they are stored. What they mean stands in [`crate::convert`].
 
 pub(crate) mod account_mail_requests;
+pub(crate) mod api_keys;
 pub(crate) mod attempts;
 pub(crate) mod deliveries;
 pub(crate) mod idempotency_keys;

@@ -21,6 +21,7 @@ mod entity;
 mod hints;
 mod history;
 mod housekeeping;
+mod keys;
 mod list;
 mod lock;
 mod mail_requests;

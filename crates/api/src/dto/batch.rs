@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    auth::Caller,
     dto::{
         fingerprint,
         json::Read,
@@ -119,11 +120,19 @@ impl Batch {
     /// The messages of those that can be taken.
     ///
     /// # Errors
-    /// In strict mode all that is wrong with any of them.
-    pub fn determine(self, desk: &MailDesk, mode: Mode) -> Result<Taken, ApiError> {
+    /// In strict mode all that is wrong with any of them; in either what the key may not do.
+    pub fn determine(
+        self,
+        desk: &MailDesk,
+        caller: &Caller,
+        mode: Mode,
+    ) -> Result<Taken, ApiError> {
         let (mut messages, mut data, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         let mut all = Problems::default();
         for (index, Item { submit, .. }) in self.0.into_iter().enumerate() {
+            if let Some(draft) = submit.draft() {
+                caller.may_submit(draft)?;
+            }
             let determined = submit.into_draft(desk).and_then(|draft| {
                 desk.determine(draft)
                     .map_err(|found| with_desk(Problems::default(), found))

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     RestrictedApiKey,
     /// The key is not valid; whether it ever was is not told.
     InvalidApiKey,
+    /// The key may not send from this domain.
+    InvalidFromAddress,
     /// No such address, or another password.
     InvalidCredentials,
     /// An access token that is missing, unknown, expired or ended.
@@ -96,6 +98,11 @@ impl ErrorKind {
                 "The API key does not permit this",
             ),
             Self::InvalidApiKey => (Http::FORBIDDEN, "invalid_api_key", "Invalid API key"),
+            Self::InvalidFromAddress => (
+                Http::FORBIDDEN,
+                "invalid_from_address",
+                "Sender not allowed",
+            ),
             Self::InvalidCredentials => (
                 Http::UNAUTHORIZED,
                 "invalid_credentials",

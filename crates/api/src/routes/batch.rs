@@ -55,7 +55,7 @@ pub async fn submit(
         key,
         fingerprint: batch.fingerprint(mode),
     });
-    let taken = match batch.determine(desk, mode) {
+    let taken = match batch.determine(desk, &caller, mode) {
         Ok(taken) => taken,
         // It may have been accepted before: when its time was not over yet, or its template another.
         Err(refused) => {

@@ -57,6 +57,7 @@ pub async fn submit(
         &state.parts.default_stream,
     );
     let draft = submit.into_draft(&state.parts.desk)?;
+    caller.may_submit(&draft)?;
     let desk = &state.parts.desk;
     let Some(key) = key else {
         let submitted = desk.submit(draft).await.map_err(refused)?;

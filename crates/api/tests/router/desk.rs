@@ -16,14 +16,14 @@ use posthaste_domain::{
     account::{AccountParts, AccountPolicy, Accounts},
     clock::{Clock, ManualClock, Timestamp},
     desk::MailDesk,
-    key::{ApiKey, KeyRing},
+    key::{ApiKey, KeyChain, KeyRing},
     owner::Scope,
     password::{MockPasswordHasher, PasswordHash, PasswordRules},
     raw::MockWriteMail,
     retry_policy::RetryPolicy,
     stores::{
-        MessageStore, MockAttachmentStore, MockDecisions, MockMessageLists, MockMessageStore,
-        MockSessionStore, MockStoreHealth, MockUserStore,
+        ApiKeyStore, MessageStore, MockApiKeyStore, MockAttachmentStore, MockDecisions,
+        MockMessageLists, MockMessageStore, MockSessionStore, MockStoreHealth, MockUserStore,
     },
     stream::{StreamPolicy, Streams},
     template::{MockTemplateCatalog, PinError, PinnedTemplate, TemplateRef, TemplateVersionId},
@@ -41,6 +41,7 @@ pub(crate) const READ_KEY: &str = "re_read";
 /// What stands behind the API. Mocks refuse every call that a test does not announce.
 pub(crate) struct Desk {
     pub(crate) messages: MockMessageStore,
+    pub(crate) keys: MockApiKeyStore,
     pub(crate) lists: MockMessageLists,
     pub(crate) attachments: MockAttachmentStore,
     pub(crate) writer: MockWriteMail,
@@ -60,6 +61,7 @@ impl Desk {
         crate::logs::start();
         Self {
             messages: MockMessageStore::new(),
+            keys: MockApiKeyStore::new(),
             lists: MockMessageLists::new(),
             attachments: MockAttachmentStore::new(),
             writer: MockWriteMail::new(),
@@ -98,6 +100,7 @@ impl Desk {
     pub(crate) fn api_and_readiness(self) -> (Api, Arc<Readiness>) {
         let Self {
             messages,
+            keys,
             lists,
             attachments,
             writer,
@@ -114,6 +117,7 @@ impl Desk {
         let messages: Arc<dyn MessageStore> = Arc::new(messages);
         let rest = Self {
             messages: MockMessageStore::new(),
+            keys,
             lists,
             attachments,
             writer,
@@ -133,6 +137,8 @@ impl Desk {
     /// The API on a store that is no mock.
     pub(crate) fn api_on(self, messages: Arc<dyn MessageStore>) -> (Api, Arc<Readiness>) {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now()));
+        let key_clock = Arc::clone(&clock);
+        let stored_keys: Arc<dyn ApiKeyStore> = Arc::new(self.keys);
         let stream = StreamPolicy {
             expiry: Duration::from_secs(86_400),
             retry: RetryPolicy::new(vec![Duration::from_secs(30)]).expect("one wait"),
@@ -190,7 +196,13 @@ impl Desk {
                 .map(|name| name.parse().expect("a stream's name"))
                 .into(),
             accounts: Arc::new(accounts),
-            keys: keys(),
+            keys: Arc::new(KeyChain::new(
+                keys(),
+                Arc::clone(&stored_keys),
+                Arc::clone(&key_clock),
+            )),
+            stored_keys,
+            clock: key_clock,
             readiness: Arc::clone(&readiness),
             default_stream: "transactional".parse().expect("a stream's name"),
             public_url: "http://localhost:8025".into(),
@@ -226,10 +238,9 @@ pub(crate) fn no_template(name: &str) -> PinError {
 }
 
 fn keys() -> KeyRing {
-    let key = |scopes: &[Scope]| ApiKey {
-        name: "test".into(),
-        owner: "shop".parse().expect("an owner"),
-        scopes: scopes.iter().copied().collect(),
+    let key = |scopes: &[Scope]| {
+        let owner = "shop".parse().expect("an owner");
+        ApiKey::new("test", owner, scopes.iter().copied())
     };
     KeyRing::default()
         .with(KEY, key(&[Scope::Send, Scope::Read, Scope::Admin]))

@@ -2,12 +2,14 @@
 //! which would show as a 500. The real store stands behind the same routes in the tests of the binary.
 
 mod accounts;
+mod api_keys;
 mod attachments;
 mod batch;
 mod confirm;
 mod desk;
 mod errors;
 mod idempotency;
+mod key_chain;
 mod keys;
 mod limits;
 mod list;

@@ -27,7 +27,6 @@ async fn routes_that_are_not_there_are_not_found() {
         "/emails/",
         "/emails/batch/x",
         "/templates",
-        "/api-keys",
         "/domains",
         "/console/",
         "/api/auth/tokens",

@@ -215,6 +215,20 @@ impl<'n> Reader<'n> {
         })
     }
 
+    /// A list that need not be given.
+    pub(super) fn optional_list<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        if self.values.contains_key(key) {
+            return Some(self.list(key, expected, parse));
+        }
+        self.known.insert(key.to_owned(), String::new());
+        None
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();

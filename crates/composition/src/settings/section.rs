@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use posthaste_domain::{
-    address::Mailbox,
+    address::{EmailAddress, Mailbox},
     owner::{Owner, Scope},
     stream::StreamName,
 };
@@ -137,6 +137,8 @@ pub struct SeededKey {
     pub key: SecretString,
     pub owner: Owner,
     pub scopes: Vec<Scope>,
+    pub streams: Option<Vec<StreamName>>,
+    pub from_domains: Option<Vec<String>>,
 }
 
 impl SeededKey {
@@ -147,22 +149,24 @@ impl SeededKey {
             "lower-case letters, digits, `_`, `-` and `.`",
             stand_in("default"),
         );
-        let scopes = table.list(
-            "scopes",
-            "a list of send, read, admin",
-            |scope| match scope {
-                "send" => Some(Scope::Send),
-                "read" => Some(Scope::Read),
-                "admin" => Some(Scope::Admin),
-                _ => None,
-            },
-        );
+        let scopes = table.list("scopes", "a list of send, read, admin", |scope| {
+            scope.parse().ok()
+        });
+        let streams = table.optional_list("streams", "a list of streams", |name| name.parse().ok());
+        let domains = table.optional_list("from_domains", "a list of domains", |domain| {
+            let address = format!("postmaster@{domain}").parse::<EmailAddress>();
+            address
+                .ok()
+                .map(|address| address.domain().to_ascii_lowercase())
+        });
         table.finish();
         Some(Self {
             name: name.to_owned(),
             key: key?,
             owner,
             scopes,
+            streams,
+            from_domains: domains,
         })
     }
 }

@@ -15,6 +15,7 @@ mod housekeeping;
 mod idempotency;
 mod judging;
 mod jumping;
+mod keys;
 mod listing;
 mod loading;
 mod model;
