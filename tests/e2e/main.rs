@@ -4,6 +4,7 @@ mod accounts;
 mod api_keys;
 mod attachments;
 mod benches;
+mod clients;
 mod command_line;
 mod control;
 mod crowd;

@@ -58,6 +58,11 @@ impl Client {
         self.with("Authorization", &format!("Bearer {key}"))
     }
 
+    /// Where the server is: `http://address`.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// GETs `path`. The server must answer.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Reply {

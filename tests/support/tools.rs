@@ -29,6 +29,17 @@ pub(crate) fn verifier() -> Option<&'static str> {
     or_skip("a Python with dkimpy and PyNaCl", found)
 }
 
+/// A Python with the published client of the API whose shape ours has.
+pub(crate) fn resend() -> Option<&'static str> {
+    or_skip("a Python with resend", python_with("import resend"))
+}
+
+/// The published client for Rust, in a package of its own that `tests/run` builds.
+pub(crate) fn rust_client() -> Option<String> {
+    let found = variable("POSTHASTE_TEST_RUST_CLIENT");
+    or_skip("the client for Rust (tests/run builds it)", found)
+}
+
 fn python_with(import: &str) -> Option<&'static str> {
     let mut pythons = PYTHONS.iter().copied();
     pythons.find(|python| succeeds(python, &["-c", import]))

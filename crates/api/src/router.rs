@@ -67,7 +67,7 @@ fn routes() -> Router<AppState> {
         .route("/emails/{id}/resend", post(resend::resend))
         .route("/emails/{id}/retry", post(decide::retry))
         .route("/api-keys", get(keys::list).post(keys::create))
-        .route("/api-keys/{id}", delete(keys::remove))
+        .route("/api-keys/{id}", delete(keys::remove).patch(keys::rename))
         .route("/api-keys/{id}/rotate", post(keys::rotate))
         .route("/queue", get(queue::streams))
         .route("/queue/streams/{name}/pause", post(queue::pause))

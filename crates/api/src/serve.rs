@@ -98,6 +98,7 @@ pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
         stored_keys: Arc::clone(&composed.stored_keys),
         readiness: Arc::clone(&composed.readiness),
         default_stream: settings.accounts.stream.clone(),
+        bodies_kept: settings.clean_up.bodies,
         public_url: settings.http.public_url.trim_end_matches('/').to_owned(),
         limits: Limits {
             body: bytes(settings.http.body_limit),

@@ -68,6 +68,8 @@ pub struct Parts {
     pub readiness: Arc<Readiness>,
     /// The stream of submits that name none.
     pub default_stream: StreamName,
+    /// How long what a message says is kept.
+    pub bodies_kept: Duration,
     /// Where the API is reached from outside, without a slash at the end.
     pub public_url: String,
     /// The bounds of requests.

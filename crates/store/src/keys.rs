@@ -48,6 +48,11 @@ impl ApiKeyStore for Store {
         rows.into_iter().map(stored).collect()
     }
 
+    async fn rename(&self, owner: &Owner, id: KeyId, name: String) -> Result<bool, StoreError> {
+        let owner = owner.clone();
+        Ok(self.writer.write(Rename { owner, id, name }).await?)
+    }
+
     async fn remove(&self, owner: &Owner, id: KeyId) -> Result<bool, StoreError> {
         let owner = owner.clone();
         Ok(self.writer.write(Remove { owner, id }).await?)
@@ -77,6 +82,26 @@ impl AsyncWork<()> for Add {
         let row = row(&self.0);
         Entity::insert(row).exec_without_returning(unit.txn).await?;
         Ok(())
+    }
+}
+
+struct Rename {
+    owner: Owner,
+    id: KeyId,
+    name: String,
+}
+
+#[async_trait]
+impl AsyncWork<bool> for Rename {
+    async fn run(&mut self, unit: &mut Unit<'_>) -> Result<bool, DbErr> {
+        let values = [
+            self.name.as_str().into(),
+            self.id.as_uuid().into(),
+            self.owner.as_str().into(),
+        ];
+        let rename = "UPDATE api_keys SET name = ? WHERE id = ? AND owner = ?";
+        let renamed = unit.txn.execute_raw(unit.statement(rename, values)).await?;
+        Ok(renamed.rows_affected() > 0)
     }
 }
 

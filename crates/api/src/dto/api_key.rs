@@ -52,7 +52,7 @@ impl NewKey {
         now: Timestamp,
     ) -> Result<Self, ApiError> {
         let mut fields = Fields::of_document(document, &mut problems);
-        let name = name(&mut fields, &mut problems);
+        let name = key_name(&mut fields, &mut problems);
         let scopes = scopes(&mut fields, by, &mut problems);
         let streams = allowed(&mut fields, "streams", &mut problems, |field, problems| {
             let pointer = field.pointer.clone();
@@ -91,7 +91,8 @@ impl NewKey {
     }
 }
 
-fn name(fields: &mut Fields, problems: &mut Problems) -> Option<String> {
+/// Reads the name of a key.
+pub fn key_name(fields: &mut Fields, problems: &mut Problems) -> Option<String> {
     let field = fields.require("name", problems)?;
     let pointer = field.pointer.clone();
     let name = field.text(problems)?;
@@ -267,6 +268,24 @@ impl From<StoredApiKey> for KeyAnswer {
             created_at: time(stored.created_at),
             expires_at: stored.expires_at.map(time),
             last_used_at: stored.last_used_at.map(time),
+        }
+    }
+}
+
+/// A key that has another name.
+#[derive(Debug, Serialize)]
+pub struct KeyRenamed {
+    object: &'static str,
+    id: String,
+}
+
+impl KeyRenamed {
+    /// This one.
+    #[must_use]
+    pub fn of(id: KeyId) -> Self {
+        Self {
+            object: "api_key",
+            id: id.to_string(),
         }
     }
 }

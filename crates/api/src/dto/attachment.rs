@@ -1,9 +1,12 @@
 //! An attachment -> JSON.
 
-use posthaste_domain::{id::MessageId, message::Attachment};
+use posthaste_domain::{
+    clock::later,
+    message::{Attachment, NewMessage},
+};
 use serde::Serialize;
 
-use crate::state::Parts;
+use crate::{dto::message::time, state::Parts};
 
 /// An attachment as its owner reads it.
 #[derive(Debug, Serialize)]
@@ -16,13 +19,15 @@ pub struct AttachmentAnswer {
     content_disposition: &'static str,
     content_id: Option<String>,
     download_url: String,
+    /// Until then it is kept; the address itself does not change.
+    expires_at: String,
 }
 
 impl AttachmentAnswer {
     /// The answer for an attachment of this message.
     #[must_use]
-    pub fn new(parts: &Parts, message: MessageId, file: &Attachment) -> Self {
-        let url = &parts.public_url;
+    pub fn new(parts: &Parts, message: &NewMessage, file: &Attachment) -> Self {
+        let (url, id) = (&parts.public_url, message.id);
         Self {
             object: "attachment",
             id: file.id.to_string(),
@@ -34,7 +39,8 @@ impl AttachmentAnswer {
                 None => "attachment",
             },
             content_id: file.content_id.as_ref().map(|id| id.as_str().to_owned()),
-            download_url: format!("{url}/emails/{message}/attachments/{}/content", file.id),
+            expires_at: time(later(message.created_at, parts.bodies_kept)),
+            download_url: format!("{url}/emails/{id}/attachments/{}/content", file.id),
         }
     }
 }

@@ -50,7 +50,7 @@ pub async fn list(
 ) -> Result<Json<ListAnswer<AttachmentAnswer>>, ApiError> {
     let owner = caller.owner(Scope::Read)?;
     let stored = stored(&state, owner, id.known()?).await?;
-    let answer = |file: &Attachment| AttachmentAnswer::new(&state.parts, stored.message.id, file);
+    let answer = |file: &Attachment| AttachmentAnswer::new(&state.parts, &stored.message, file);
     let all = stored.message.attachments.iter().map(answer).collect();
     Ok(Json(ListAnswer::page(all, false)))
 }
@@ -66,8 +66,12 @@ pub async fn show(
 ) -> Result<Json<AttachmentAnswer>, ApiError> {
     let owner = caller.owner(Scope::Read)?;
     let (message, id) = ids.known()?;
-    let file = file(stored(&state, owner, message).await?, id)?;
-    Ok(Json(AttachmentAnswer::new(&state.parts, message, &file)))
+    let stored = stored(&state, owner, message).await?.message;
+    let mut files = stored.attachments.iter();
+    let file = files
+        .find(|file| file.id == id)
+        .ok_or_else(ApiError::not_found)?;
+    Ok(Json(AttachmentAnswer::new(&state.parts, &stored, file)))
 }
 
 /// What an attachment holds, as a download: no browser is to show it as a page of ours.

@@ -20,14 +20,14 @@ use crate::{
     auth::Caller,
     body::{is_json, require_json},
     dto::{
-        api_key::{KeyAnswer, KeyRemoved, NewKey, NewKeyAnswer, overlap},
+        api_key::{KeyAnswer, KeyRemoved, KeyRenamed, NewKey, NewKeyAnswer, key_name, overlap},
         fields::Fields,
         json,
         list::ListAnswer,
         problems::Problems,
     },
     error::{ApiError, ErrorKind},
-    routes::path::Id,
+    routes::path::{Id, ListQuery, Place},
     state::AppState,
 };
 
@@ -71,11 +71,42 @@ pub async fn create(
 pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
+    query: ListQuery,
 ) -> Result<Json<ListAnswer<KeyAnswer>>, ApiError> {
     let owner = caller.owner(Scope::Admin)?.clone();
+    let place = Place::read(query)?;
     let keys = state.parts.stored_keys.keys(Some(owner)).await?;
+    let (keys, has_more) = place.of(keys, |stored| stored.id);
     let data = keys.into_iter().map(KeyAnswer::from).collect();
-    Ok(Json(ListAnswer::page(data, false)))
+    Ok(Json(ListAnswer::page(data, has_more)))
+}
+
+/// Gives a key another name. Clients repeat other members, which are not looked at.
+///
+/// # Errors
+/// `not_found`; what is wrong with the name.
+pub async fn rename(
+    State(state): State<AppState>,
+    caller: Caller,
+    id: Id<KeyId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<KeyRenamed>, ApiError> {
+    let owner = caller.owner(Scope::Admin)?;
+    let id = id.known()?;
+    require_json(&headers)?;
+    let body = state.bodies.receive_small(&headers, body).await?;
+    let (document, mut problems) = json::read(body.bytes())?;
+    let mut fields = Fields::of_document(document, &mut problems);
+    let name = key_name(&mut fields, &mut problems);
+    let Some(name) = name.filter(|_| problems.is_empty()) else {
+        return Err(problems.into());
+    };
+    if state.parts.stored_keys.rename(owner, id, name).await? {
+        Ok(Json(KeyRenamed::of(id)))
+    } else {
+        Err(ApiError::not_found())
+    }
 }
 
 /// Removes a key: at once here, within five seconds on other nodes.

@@ -205,6 +205,7 @@ impl Desk {
             clock: key_clock,
             readiness: Arc::clone(&readiness),
             default_stream: "transactional".parse().expect("a stream's name"),
+            bodies_kept: Duration::from_secs(86_400),
             public_url: "http://localhost:8025".into(),
             limits: self.limits,
             hosts: self.hosts,

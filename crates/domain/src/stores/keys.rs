@@ -74,6 +74,9 @@ pub trait ApiKeyStore: Debug + Send + Sync + 'static {
     /// The keys of an owner, or of all, the newest first.
     async fn keys(&self, owner: Option<Owner>) -> Result<Vec<StoredApiKey>, StoreError>;
 
+    /// Gives a key of this owner another name; `false` if there is none.
+    async fn rename(&self, owner: &Owner, id: KeyId, name: String) -> Result<bool, StoreError>;
+
     /// Removes a key of this owner; `false` if there is none.
     async fn remove(&self, owner: &Owner, id: KeyId) -> Result<bool, StoreError>;
 

@@ -55,6 +55,20 @@ async fn a_key_is_found_by_its_hash_listed_and_removed_by_its_owner_alone() {
     assert_eq!(mine[0].last_used_at, Some(later(now, HOUR)));
     assert_eq!(store.keys(None).await.unwrap().len(), 2);
     let foreign = "another-owner".parse().unwrap();
+    assert!(
+        !store
+            .rename(&foreign, first.id, "mine".into())
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .rename(&owner(), first.id, "new".into())
+            .await
+            .unwrap()
+    );
+    let renamed = store.find(first.hash).await.unwrap().expect("it is there");
+    assert_eq!(renamed.key.name, "new");
     assert!(!store.remove(&foreign, first.id).await.unwrap());
     assert!(store.remove(&owner(), first.id).await.unwrap());
     assert!(!store.remove(&owner(), first.id).await.unwrap());
