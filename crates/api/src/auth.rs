@@ -11,14 +11,16 @@ use axum::{
     http::{header::AUTHORIZATION, request::Parts},
 };
 use posthaste_domain::{
-    key::ApiKey,
+    key::{ApiKey, KeyHash},
     message::Draft,
     owner::{Owner, Scope},
     user::User,
 };
 
 use crate::{
+    client::Client,
     error::{ApiError, ErrorKind},
+    rates::StandingCell,
     state::AppState,
 };
 
@@ -72,10 +74,34 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let presented = bearer(parts).ok_or_else(ApiError::missing_key)?;
         // Unknown, revoked or expired: one answer, after the same work.
-        let key = state.parts.keys.find(presented).await?.ok_or_else(|| {
-            ApiError::new(ErrorKind::InvalidApiKey, "this API key is not valid here")
-        })?;
+        let Some(key) = state.parts.keys.find(presented).await? else {
+            return Err(guessed(parts, state).await);
+        };
+        if let Some(rates) = &state.rates {
+            let (standing, wait) = rates.count(KeyHash::of(presented));
+            if let Some(cell) = parts.extensions.get::<StandingCell>() {
+                cell.set(standing).ok();
+            }
+            if let Some(wait) = wait {
+                return Err(ApiError::too_many(
+                    "this key has had its requests for now",
+                    wait,
+                ));
+            }
+        }
         Ok(Self(key))
+    }
+}
+
+/// A key that is not valid; and that no more are looked at for now, where one client presents many.
+async fn guessed(parts: &mut Parts, state: &AppState) -> ApiError {
+    let Ok(Client(client)) = Client::from_request_parts(parts, state).await;
+    match state.guesses.try_once(&client) {
+        Ok(()) => ApiError::new(ErrorKind::InvalidApiKey, "this API key is not valid here"),
+        Err(throttled) => {
+            let detail = "too many API keys that are not valid";
+            ApiError::too_many(detail, throttled.retry_after)
+        }
     }
 }
 

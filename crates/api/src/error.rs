@@ -7,7 +7,7 @@
 mod account;
 mod kind;
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
     http::{
@@ -21,7 +21,10 @@ use posthaste_domain::{owner::Scope, stores::StoreError};
 use posthaste_queue::QueueError;
 use serde_json::{Map, Value};
 
-use crate::dto::problems::{FieldProblem, Problems};
+use crate::{
+    dto::problems::{FieldProblem, Problems},
+    middleware::rate_headers::whole_seconds,
+};
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -121,6 +124,15 @@ impl ApiError {
     pub fn locked(detail: impl Into<String>) -> Self {
         let mut error = Self::new(ErrorKind::ResourceLocked, detail);
         error.retry_after = Some(1);
+        error
+    }
+
+    /// As often as is allowed for now.
+    #[must_use]
+    pub fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
+        let mut error = Self::new(ErrorKind::RateLimitExceeded, detail);
+        let seconds = whole_seconds(wait).max(1);
+        error.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         error
     }
 

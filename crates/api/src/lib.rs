@@ -16,6 +16,7 @@ pub mod failure;
 pub mod held;
 pub mod middleware;
 pub mod pages;
+pub mod rates;
 pub mod router;
 pub mod routes;
 pub mod serve;

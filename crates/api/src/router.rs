@@ -11,7 +11,9 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 
 use crate::{
     error::{ApiError, ErrorKind},
-    middleware::{access_log, hosts, panics, problem, request_id, slashes, time_limit},
+    middleware::{
+        access_log, hosts, panics, problem, rate_headers, request_id, slashes, time_limit,
+    },
     routes::{
         batch, cancel, confirm, dead, decide, deliveries, files, health, keys, list, messages,
         password, queue, resend, root, sessions, submit, users,
@@ -31,6 +33,7 @@ pub fn router(state: AppState) -> Router {
             )
         })
         .layer(from_fn_with_state(state.clone(), time_limit::limit))
+        .layer(from_fn(rate_headers::add))
         .layer(from_fn_with_state(state.clone(), hosts::guard))
         .layer(CatchPanicLayer::custom(panics::answer))
         .layer(from_fn_with_state(state.clone(), problem::write))

@@ -15,6 +15,7 @@ use tracing::info;
 use crate::{
     cli::{Serve, say},
     failure::Failure,
+    rates::KeyLimit,
     router::router,
     server::ApiServer,
     state::{AppState, Hosts, Limits, Parts},
@@ -94,6 +95,10 @@ pub(crate) fn parts(composed: &Composed, settings: &Settings) -> Parts {
             .collect(),
         accounts: Arc::clone(&composed.accounts),
         keys: Arc::clone(&composed.keys),
+        key_limit: settings.http.key_rate.map(|rate| KeyLimit {
+            rate,
+            burst: settings.http.key_burst,
+        }),
         clock: Arc::clone(&composed.clock),
         stored_keys: Arc::clone(&composed.stored_keys),
         readiness: Arc::clone(&composed.readiness),

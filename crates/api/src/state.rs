@@ -12,10 +12,19 @@ use posthaste_domain::{
     raw::WriteMail,
     stores::{ApiKeyStore, AttachmentStore, Decisions, MessageLists, MessageStore},
     stream::StreamName,
+    throttle::{ClientAddress, Throttle},
 };
 use posthaste_queue::Operate;
 
-use crate::{body::BodyIntake, pages::Pages};
+use crate::{
+    body::BodyIntake,
+    pages::Pages,
+    rates::{KeyLimit, KeyRates},
+};
+
+/// Keys that are not valid and that one client may present within a minute.
+pub const GUESSES: u32 = 30;
+const GUESSES_WITHIN: Duration = Duration::from_secs(60);
 
 /// The bounds of requests.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +69,8 @@ pub struct Parts {
     pub accounts: Arc<Accounts>,
     /// The valid keys.
     pub keys: Arc<KeyChain>,
+    /// How many requests each key may make; any number if absent.
+    pub key_limit: Option<KeyLimit>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// The keys that were made here.
@@ -91,6 +102,10 @@ pub struct Shared {
     pub parts: Parts,
     /// Receives bodies within their bounds.
     pub bodies: BodyIntake,
+    /// Counts the requests of keys, where they are limited.
+    pub rates: Option<KeyRates>,
+    /// Counts keys that are not valid, by who presents them.
+    pub guesses: Throttle<ClientAddress>,
     /// The pages for people.
     pub pages: Pages,
 }
@@ -101,6 +116,8 @@ impl AppState {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Shared {
             bodies: BodyIntake::new(parts.limits),
+            rates: parts.key_limit.map(KeyRates::new),
+            guesses: Throttle::new(GUESSES, GUESSES_WITHIN, Arc::clone(&parts.clock)),
             pages: Pages::new(),
             parts,
         }))

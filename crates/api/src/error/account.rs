@@ -1,7 +1,5 @@
 //! What goes wrong with accounts, as the API tells it.
 
-use std::time::Duration;
-
 use posthaste_domain::{
     account::{AccountError, ChangePasswordError, LogInError, RefreshError, ResetError},
     password::HashError,
@@ -33,19 +31,11 @@ impl ApiError {
         Self::new(ErrorKind::InvalidRefreshToken, detail)
             .challenged("Bearer realm=\"posthaste\", error=\"invalid_token\"")
     }
-
-    /// As often as is allowed for now.
-    fn limited(detail: &str, wait: Duration) -> Self {
-        let mut error = Self::new(ErrorKind::RateLimitExceeded, detail);
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        error.retry_after = Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX));
-        error
-    }
 }
 
 impl From<Throttled> for ApiError {
     fn from(throttled: Throttled) -> Self {
-        Self::limited(
+        Self::too_many(
             "too many tries; wait, then try again",
             throttled.retry_after,
         )
@@ -67,7 +57,7 @@ impl From<HashError> for ApiError {
 impl From<AccountError> for ApiError {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Limited { retry_after } => Self::limited(
+            AccountError::Limited { retry_after } => Self::too_many(
                 "too many mails were asked for to this address; nothing was stored",
                 retry_after,
             ),

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header::CONTENT_TYPE, request::Builder},
 };
 use posthaste_api::{
+    rates::KeyLimit,
     router::router,
     state::{AppState, Hosts, Limits, Parts},
 };
@@ -54,6 +55,7 @@ pub(crate) struct Desk {
     pub(crate) health: MockStoreHealth,
     pub(crate) limits: Limits,
     pub(crate) hosts: Hosts,
+    pub(crate) key_limit: Option<KeyLimit>,
 }
 
 impl Desk {
@@ -78,6 +80,7 @@ impl Desk {
                 request: Duration::from_secs(30),
             },
             hosts: Hosts::Any,
+            key_limit: None,
         }
     }
 
@@ -113,6 +116,7 @@ impl Desk {
             health,
             limits,
             hosts,
+            key_limit,
         } = self;
         let messages: Arc<dyn MessageStore> = Arc::new(messages);
         let rest = Self {
@@ -130,6 +134,7 @@ impl Desk {
             health,
             limits,
             hosts,
+            key_limit,
         };
         rest.api_on(messages)
     }
@@ -202,6 +207,7 @@ impl Desk {
                 Arc::clone(&key_clock),
             )),
             stored_keys,
+            key_limit: self.key_limit,
             clock: key_clock,
             readiness: Arc::clone(&readiness),
             default_stream: "transactional".parse().expect("a stream's name"),

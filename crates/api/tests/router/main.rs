@@ -17,6 +17,7 @@ mod logs;
 mod password;
 mod probes;
 mod queue;
+mod rates;
 mod read;
 mod refusals;
 mod routes;

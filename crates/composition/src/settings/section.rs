@@ -12,6 +12,7 @@ use posthaste_domain::{
     owner::{Owner, Scope},
     stream::StreamName,
 };
+use posthaste_queue::Rate;
 use secrecy::SecretString;
 
 pub use self::{
@@ -32,6 +33,8 @@ pub struct Http {
     pub in_flight_limit: u64,
     pub request_timeout: Duration,
     pub trusted_proxies: Vec<IpNet>,
+    pub key_rate: Option<Rate>,
+    pub key_burst: u32,
 }
 
 impl Http {
@@ -55,6 +58,10 @@ impl Http {
                 "a list of addresses and networks such as [\"10.0.0.0/8\", \"::1\"]",
                 network,
             ),
+            key_rate: table.rate("key_rate"),
+            key_burst: table.integer("key_burst", "an integer from 1 to 1000000", 1, |n| {
+                (1..=1_000_000).contains(n)
+            }),
         };
         table.finish();
         http
