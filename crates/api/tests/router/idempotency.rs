@@ -165,7 +165,8 @@ async fn spelling_does_not_make_another_request() {
 
 #[tokio::test]
 async fn every_field_makes_another_request() {
-    let first = asked(&mail()).await;
+    let file = |name: &str, content: &str, id: Option<&str>| json!({ "attachments": [{ "filename": name, "content": content, "content_id": id }] });
+    let mut seen = vec![(json!({}), asked(&mail()).await.fingerprint)];
     for other in [
         json!({ "from": "o@acme.com" }),
         json!({ "from": "Acme <p@acme.com>" }),
@@ -181,12 +182,19 @@ async fn every_field_makes_another_request() {
         json!({ "metadata": { "a": "b" } }),
         json!({ "stream": "otp" }),
         json!({ "expires_at": "2026-12-02T00:00:00Z" }),
+        json!({ "scheduled_at": "2026-12-02T00:00:00Z" }),
+        json!({ "scheduled_at": "in 1 h" }),
+        json!({ "scheduled_at": "in 2 h" }),
+        file("a.txt", "eA==", None),
+        file("a.txt", "eQ==", None),
+        file("b.txt", "eA==", None),
+        file("a.pdf", "eA==", None),
+        file("a.txt", "eA==", Some("a")),
     ] {
-        assert_ne!(
-            asked(&mail_with(&other)).await.fingerprint,
-            first.fingerprint,
-            "{other}"
-        );
+        let fingerprint = asked(&mail_with(&other)).await.fingerprint;
+        let same = seen.iter().find(|(_, before)| *before == fingerprint);
+        assert_eq!(same, None, "{other}");
+        seen.push((other, fingerprint));
     }
 }
 
