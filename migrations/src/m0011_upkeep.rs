@@ -24,7 +24,7 @@ const USUAL: &str = "ALTER TABLE jobs RESET (
 
 /// The order of a language changes with the system's libraries, and an index that was built in another order finds its
 /// rows no more; bytes stay.
-const BY_BYTES: &str = r#"DO $$
+pub(crate) const BY_BYTES: &str = r#"DO $$
 DECLARE found record;
 BEGIN
     FOR found IN

@@ -2,6 +2,8 @@
 
 use sea_orm_migration::{prelude::*, schema, sea_orm::DbBackend};
 
+use crate::m0011_upkeep::BY_BYTES;
+
 /// Adds `sender_address` to `messages`, a table of tags, and the indexes by which messages are listed.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -63,6 +65,9 @@ impl MigrationTrait for Migration {
             let of = of.replace("COLLATE_BYTES", bytes);
             let make = format!("CREATE INDEX IF NOT EXISTS {name} ON {of}");
             connection.execute_unprepared(&make).await?;
+        }
+        if backend == DbBackend::Postgres {
+            connection.execute_unprepared(BY_BYTES).await?;
         }
         Ok(())
     }

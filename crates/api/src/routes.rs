@@ -12,6 +12,7 @@ pub mod health;
 pub mod keys;
 pub mod list;
 pub mod messages;
+pub mod page;
 pub mod password;
 pub mod path;
 pub mod queue;

@@ -1,6 +1,7 @@
 //! From settings to services. The only place that names concrete backends.
 
 mod accounts;
+mod keys;
 mod memory;
 mod services;
 mod transports;
@@ -18,7 +19,7 @@ use posthaste_domain::{
     account::Accounts,
     clock::{Clock, SystemClock},
     desk::MailDesk,
-    key::{ApiKey, KeyChain, KeyRing},
+    key::KeyChain,
     raw::WriteMail,
     stores::{
         ApiKeyStore, AttachmentStore, Decisions, Housekeeping, MessageLists, MessageStore,
@@ -36,9 +37,9 @@ use posthaste_migrations::Migrator;
 use posthaste_queue::{Operate, Queue, Registry, Worker, WorkerError};
 use posthaste_scheduler::{First, InvalidInterval, Schedule, Scheduler};
 use posthaste_store::{DatabasePlace, Migrate, OpenError, Opened, Store, StoreConfig};
-use secrecy::ExposeSecret;
 use tracing::{info, warn};
 
+pub use self::keys::OpenKeys;
 use self::services::{Boxed, StoreService, WorkerService};
 use crate::{
     jobs::{CleanUp, SendEmailHandler},
@@ -268,7 +269,7 @@ pub(crate) async fn compose_with_store(
         outbox,
         accounts,
         keys: Arc::new(KeyChain::new(
-            keys(settings),
+            keys::configured(settings),
             Arc::<Store>::clone(&store),
             Arc::clone(&clock),
         )),
@@ -291,33 +292,6 @@ pub async fn migrate(settings: &Settings) -> Result<Opened, ComposeError> {
     let (store, opened) = open_store(settings, &clock, Migrate::Apply).await?;
     store.close().await;
     Ok(opened)
-}
-
-/// The stored keys, for a command that ends soon. On SQLite nobody else may have the file open.
-#[derive(Debug)]
-pub struct OpenKeys(Arc<Store>);
-
-impl OpenKeys {
-    /// Opens the database.
-    ///
-    /// # Errors
-    /// [`ComposeError`].
-    pub async fn open(settings: &Settings) -> Result<Self, ComposeError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (store, _) = open_store(settings, &clock, Migrate::Apply).await?;
-        Ok(Self(store))
-    }
-
-    /// The keys.
-    #[must_use]
-    pub fn store(&self) -> &dyn ApiKeyStore {
-        &*self.0
-    }
-
-    /// Closes the database.
-    pub async fn close(self) {
-        self.0.close().await;
-    }
 }
 
 async fn open_store(
@@ -385,25 +359,6 @@ fn scheduler(
     let clean_up = CleanUp::new(housekeeping, Arc::clone(clock), settings.clean_up.clone());
     let schedule = Schedule::every(settings.clean_up.every, First::AtStart)?;
     Ok(Scheduler::new(Arc::clone(clock)).with(schedule, clean_up))
-}
-
-fn keys(settings: &Settings) -> KeyRing {
-    settings
-        .keys
-        .iter()
-        .fold(KeyRing::default(), |ring, seeded| {
-            let scopes = seeded.scopes.iter().copied().collect();
-            let key = ApiKey {
-                scopes,
-                streams: seeded.streams.clone().map(|all| all.into_iter().collect()),
-                from_domains: seeded
-                    .from_domains
-                    .clone()
-                    .map(|all| all.into_iter().collect()),
-                ..ApiKey::new(&seeded.name, seeded.owner.clone(), [])
-            };
-            ring.with(seeded.key.expose_secret(), key)
-        })
 }
 
 /// A number drawn evenly from 0 to 1.

@@ -1,65 +1,24 @@
 //! The mail desk: turns a draft into a message that is determined byte for byte, and has it stored.
 
+mod content;
+mod problem;
+
 use std::{sync::Arc, time::Duration};
 
+pub use self::problem::{DraftProblem, SubmitError};
 use crate::{
-    address::Mailbox,
     clock::{Clock, Timestamp, later},
     id::{AttachmentId, DeliveryId, MessageId},
     idempotency::{Answer, Idempotency, Keyed},
     message::{
-        AtRest, AttachedBytes, Attachment, Content, Draft, DraftContent, InternetMessageId,
-        InvalidUnsubscribe, MAX_MESSAGE, NewDelivery, NewMessage, NotDue, Recipients, When,
-        check_unsubscribe,
+        AttachedBytes, Attachment, Draft, InternetMessageId, MAX_MESSAGE, NewDelivery, NewMessage,
+        NotDue, Recipients, When, check_unsubscribe,
     },
     owner::Owner,
     stores::{Accepted, MessageStore, StoreError},
     stream::{StreamName, Streams},
-    template::{PinError, TemplateCatalog, VariableProblem},
+    template::TemplateCatalog,
 };
-
-/// One reason why a draft cannot become a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DraftProblem {
-    /// No stream of this name is configured.
-    #[error("there is no stream `{0}`")]
-    UnknownStream(StreamName),
-    /// No template of this name.
-    #[error("there is no template `{0}`")]
-    UnknownTemplate(crate::template::TemplateName),
-    /// A variable is missing or of another type.
-    #[error("variable `{}`: {}", .0.name, .0.detail)]
-    Variable(VariableProblem),
-    /// With this data the template has no valid subject.
-    #[error("the subject: {0}")]
-    Subject(String),
-    /// Neither the draft nor its template names a sender.
-    #[error("no sender is given, and the template names none")]
-    NoSender,
-    /// Its time is over already.
-    #[error("the expiry is in the past, or before the mail is due")]
-    Expired,
-    /// It cannot be kept until its time.
-    #[error(transparent)]
-    NotDue(#[from] NotDue),
-    /// Servers would not take it.
-    #[error("with its attachments encoded it has about {0} bytes; at most {MAX_MESSAGE} are taken")]
-    TooLarge(u64),
-    /// A header by which people leave a list, of this name.
-    #[error("the header {0}: {1}")]
-    Unsubscribe(String, InvalidUnsubscribe),
-}
-
-/// Why a draft was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    /// The draft itself, with every reason at once.
-    #[error("the message cannot be accepted")]
-    Invalid(Vec<DraftProblem>),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// How a submit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -345,50 +304,6 @@ impl MailDesk {
             None => Some(later(due_at, policy.expiry)),
         }
     }
-
-    fn content(
-        &self,
-        content: DraftContent,
-        problems: &mut Vec<DraftProblem>,
-    ) -> (Option<Content>, Defaults) {
-        let (name, subject, variables, at_rest) = match content {
-            DraftContent::Inline(content) => return (Some(content), Defaults::of(None, None)),
-            DraftContent::Template {
-                name,
-                subject,
-                variables,
-                at_rest,
-            } => (name, subject, variables, at_rest),
-        };
-        match self.templates.pin(&name, &variables) {
-            Ok(pinned) => {
-                let subject = match (subject, pinned.subject) {
-                    (Some(given), _) => Some(given),
-                    (None, Ok(_)) if at_rest == AtRest::Sealed => None,
-                    (None, Ok(rendered)) => Some(rendered),
-                    (None, Err(detail)) => {
-                        problems.push(DraftProblem::Subject(detail));
-                        None
-                    }
-                };
-                let content = Content::Template {
-                    template: pinned.reference,
-                    subject,
-                    variables,
-                    at_rest,
-                };
-                (Some(content), Defaults::of(pinned.from, pinned.reply_to))
-            }
-            Err(PinError::Unknown(name)) => {
-                problems.push(DraftProblem::UnknownTemplate(name));
-                (None, Defaults::default())
-            }
-            Err(PinError::Variables(all)) => {
-                problems.extend(all.into_iter().map(DraftProblem::Variable));
-                (None, Defaults::default())
-            }
-        }
-    }
 }
 
 /// How a submit under a key ended.
@@ -408,23 +323,4 @@ fn deliveries(recipients: &Recipients, now: Timestamp) -> Vec<NewDelivery> {
         recipient,
     };
     recipients.envelope().cloned().map(delivery).collect()
-}
-
-/// What the content says about sender and answers; `known` is false when the template could not be looked up, so that a
-/// missing sender is not reported on top of that.
-#[derive(Default)]
-struct Defaults {
-    known: bool,
-    from: Option<Mailbox>,
-    reply_to: Vec<Mailbox>,
-}
-
-impl Defaults {
-    fn of(from: Option<Mailbox>, reply_to: Option<Mailbox>) -> Self {
-        Self {
-            known: true,
-            from,
-            reply_to: reply_to.into_iter().collect(),
-        }
-    }
 }

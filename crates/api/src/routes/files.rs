@@ -9,7 +9,7 @@ use axum::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use posthaste_domain::{
     id::{AttachmentId, MessageId},
-    message::Attachment,
+    message::{AtRest, Attachment, Content},
     owner::{Owner, Scope},
     raw::NotWritten,
     stores::StoredMessage,
@@ -108,7 +108,8 @@ pub async fn content(
 /// The mail as it goes over the wire, hidden recipients left out.
 ///
 /// # Errors
-/// `not_found`; `validation_error` where its content was removed; `service_unavailable` while too much is read at once.
+/// `not_found`; `validation_error` where its content was removed, or opens an account; `service_unavailable` while too much is
+/// read at once.
 pub async fn raw(
     State(state): State<AppState>,
     caller: Caller,
@@ -118,6 +119,15 @@ pub async fn raw(
     let stored = stored(&state, owner, id.known()?).await?;
     if stored.removed {
         let detail = "the content of this mail was removed";
+        return Err(ApiError::new(ErrorKind::ValidationError, detail));
+    }
+    if let Content::Template {
+        at_rest: AtRest::Sealed,
+        ..
+    } = stored.message.content
+    {
+        // Whoever holds a key could ask for a new password and read its link here.
+        let detail = "this mail holds a secret of its recipient, and is shown to nobody else";
         return Err(ApiError::new(ErrorKind::ValidationError, detail));
     }
     let reserved = state.bodies.reserve_answer(stored.message.wire_size())?;

@@ -27,7 +27,10 @@ use crate::{
         problems::Problems,
     },
     error::{ApiError, ErrorKind},
-    routes::path::{Id, ListQuery, Place},
+    routes::{
+        page::{ListQuery, Place},
+        path::Id,
+    },
     state::AppState,
 };
 

@@ -3,17 +3,11 @@
 use std::{convert::Infallible, str::FromStr};
 
 use axum::{
-    extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
+    extract::{FromRequestParts, Path},
     http::request::Parts,
 };
 
-use crate::{
-    dto::{
-        problems::{Pointer, Problems},
-        wanted::MAX_LIMIT,
-    },
-    error::{ApiError, ErrorKind},
-};
+use crate::error::ApiError;
 
 /// The last id of the path, if it is one.
 #[derive(Debug)]
@@ -60,71 +54,5 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let text = Path::<String>::from_request_parts(parts, state).await;
         Ok(Self(text.ok().and_then(|Path(text)| text.parse().ok())))
-    }
-}
-
-/// What stands behind the question mark of a short list.
-pub type ListQuery = Result<Query<Vec<(String, String)>>, QueryRejection>;
-
-/// A page of a list that is read whole.
-#[derive(Debug)]
-pub struct Place {
-    at: Option<(String, bool)>,
-    limit: usize,
-}
-
-impl Place {
-    /// Reads `limit`, and `after` or `before` an id; nothing else is known.
-    ///
-    /// # Errors
-    /// `invalid_parameter`.
-    pub fn read(query: ListQuery) -> Result<Self, ApiError> {
-        let Query(query) = query.map_err(|rejection| {
-            let detail = format!("the query cannot be read: {}", rejection.body_text());
-            ApiError::new(ErrorKind::InvalidParameter, detail)
-        })?;
-        let mut problems = Problems::default();
-        let mut place = Self {
-            at: None,
-            limit: MAX_LIMIT,
-        };
-        for (name, value) in query {
-            let pointer = Pointer::root().member(&name);
-            match (name.as_str(), value.parse().ok()) {
-                ("limit", Some(limit)) if (1..=MAX_LIMIT).contains(&limit) => place.limit = limit,
-                ("limit", _) => problems.invalid(pointer, "is from 1 to 100"),
-                ("after" | "before", _) if place.at.is_some() => {
-                    problems.invalid(pointer, "give one of `after` and `before`");
-                }
-                ("after" | "before", _) => place.at = Some((value, name == "after")),
-                _ => problems.invalid(pointer, "unknown parameter"),
-            }
-        }
-        if problems.is_empty() {
-            Ok(place)
-        } else {
-            Err(ApiError::invalid_parameters(problems))
-        }
-    }
-
-    /// The page of these items, and whether there are more in its direction.
-    pub fn of<T, I: ToString>(self, mut items: Vec<T>, id: impl Fn(&T) -> I) -> (Vec<T>, bool) {
-        let place = |at: &str| items.iter().position(|item| id(item).to_string() == at);
-        match self.at {
-            Some((at, true)) => {
-                let begin = place(&at).map_or(items.len(), |place| place + 1);
-                items.drain(..begin);
-            }
-            Some((at, false)) => {
-                items.truncate(place(&at).unwrap_or_default());
-                let surplus = items.len().saturating_sub(self.limit);
-                items.drain(..surplus);
-                return (items, surplus > 0);
-            }
-            None => {}
-        }
-        let has_more = items.len() > self.limit;
-        items.truncate(self.limit);
-        (items, has_more)
     }
 }

@@ -2,9 +2,10 @@
 
 use posthaste_domain::{
     id::AttachmentId,
-    message::{AttachedBytes, Attachment},
+    message::{AtRest, AttachedBytes, Attachment, Content, Variables},
     raw::NotWritten,
     stores::StoredMessage,
+    template::{TemplateRef, TemplateVersionId},
 };
 use serde_json::{Value, json};
 
@@ -309,4 +310,26 @@ async fn the_mail_as_sent_is_for_administrators() {
             reply.expect_problem(401, "restricted_api_key");
         }
     }
+}
+
+/// Mail that opens an account is its recipient's: a key of any scope could otherwise ask for a new password and read the link.
+#[tokio::test]
+async fn a_mail_with_a_secret_is_shown_to_nobody() {
+    let mut desk = Desk::new();
+    let mut stored = read::stored(Vec::new(), false);
+    stored.message.content = Content::Template {
+        template: TemplateRef {
+            name: "reset-password".parse().expect("a name"),
+            version: TemplateVersionId::from_digest(&[7; 32]),
+        },
+        subject: None,
+        variables: Variables::default(),
+        at_rest: AtRest::Sealed,
+    };
+    let path = format!("/emails/{}/raw", stored.message.id);
+    desk.messages
+        .expect_message()
+        .returning(move |_, _| Ok(Some(stored.clone())));
+    let reply = desk.api().get(&path).await;
+    reply.expect_problem(422, "validation_error");
 }
