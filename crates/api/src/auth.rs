@@ -11,9 +11,11 @@ use axum::{
     http::{header::AUTHORIZATION, request::Parts},
 };
 use posthaste_domain::{
+    address::Mailbox,
     key::{ApiKey, KeyHash},
     message::Draft,
     owner::{Owner, Scope},
+    stream::StreamName,
     user::User,
 };
 
@@ -55,11 +57,18 @@ impl Caller {
     /// `restricted_api_key` for a stream, `invalid_from_address` for a sender that it may not use. A template's own sender is
     /// nobody's to judge.
     pub fn may_submit(&self, draft: &Draft) -> Result<(), ApiError> {
-        if !self.0.may_use(&draft.stream) {
-            let detail = format!("this key may not use the stream `{}`", draft.stream);
+        self.may_send(&draft.stream, draft.from.as_ref())
+    }
+
+    /// The same of a mail that was made by another key.
+    ///
+    /// # Errors
+    /// As [`Self::may_submit`].
+    pub fn may_send(&self, stream: &StreamName, from: Option<&Mailbox>) -> Result<(), ApiError> {
+        if !self.0.may_use(stream) {
+            let detail = format!("this key may not use the stream `{stream}`");
             return Err(ApiError::new(ErrorKind::RestrictedApiKey, detail));
         }
-        let from = draft.from.as_ref();
         if from.is_none_or(|from| self.0.may_send_from(from.address())) {
             return Ok(());
         }

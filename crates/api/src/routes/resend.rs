@@ -21,7 +21,7 @@ use crate::{
 /// own. It is due at once and on disk, whatever its stream.
 ///
 /// # Errors
-/// `not_found`; `validation_error` where its content was removed, or its stream is not configured any more;
+/// `not_found`; what the key may not use; `validation_error` where its content was removed, or its stream is not configured any more;
 /// `service_unavailable` while too much is read at once.
 pub async fn resend(
     State(state): State<AppState>,
@@ -35,6 +35,7 @@ pub async fn resend(
         return Err(removed());
     }
     let mut message = stored.message;
+    caller.may_send(&message.stream, Some(&message.from))?;
     let _reserved = state.bodies.reserve_answer(message.wire_size())?;
     load(&state, &mut message).await?;
     let again = state.parts.desk.again(message);

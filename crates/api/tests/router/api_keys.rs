@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     desk::{Api, Desk, Reply, json as with_json, now, request},
+    read,
     submit::{mail, mail_with},
 };
 
@@ -136,7 +137,10 @@ async fn a_stored_key_permits_what_it_says_and_nothing_more() {
         from_domains: Some(["acme.com".to_owned()].into()),
         ..ApiKey::new("k", owner(), [Scope::Send, Scope::Admin])
     };
-    let (desk, text, id) = holding(key);
+    let (mut desk, text, _) = holding(key);
+    desk.messages
+        .expect_message()
+        .returning(|_, _| Ok(Some(read::stored(vec![], false))));
     let api = desk.api();
     let allowed = mail_with(&json!({ "stream": "otp", "from": "O <o@ACME.com>" }));
     send_as(&api, &text, "/emails", &allowed).await.expect(200);
@@ -151,6 +155,10 @@ async fn a_stored_key_permits_what_it_says_and_nothing_more() {
         let reply = send_as(&api, &text, "/emails/batch", &json!([allowed, body])).await;
         reply.expect_problem(status, name);
     }
+    // Nor does it send again what it could not have sent.
+    let path = format!("/emails/{}/resend", read::stored(vec![], false).message.id);
+    let reply = send_as(&api, &text, &path, &json!({})).await;
+    reply.expect_problem(401, "restricted_api_key");
     // It makes none that permit more: neither scopes, nor streams, nor domains.
     for (body, pointer) in [
         (
@@ -169,7 +177,6 @@ async fn a_stored_key_permits_what_it_says_and_nothing_more() {
         let reply = send_as(&api, &text, "/api-keys", &body).await;
         assert_eq!(reply.expect(422).pointers(), [pointer]);
     }
-    let _ = id;
     let mut typed = text.clone();
     typed.pop();
     let reply = send_as(&api, &format!("{typed}?"), "/emails", &allowed).await;

@@ -7,6 +7,7 @@ mod library;
 mod limits;
 mod rendering;
 mod several;
+mod signed;
 mod simulator;
 mod support;
 mod uncertain;
