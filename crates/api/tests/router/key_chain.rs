@@ -1,6 +1,9 @@
 //! The chain of keys: those of the settings, and those that are stored.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use posthaste_domain::{
     clock::{Clock, ManualClock, Timestamp, later},
@@ -85,4 +88,23 @@ async fn the_store_is_not_asked_for_what_it_cannot_have() {
     assert!(is_valid(&chain, "re_123").await);
     assert!(!is_valid(&chain, "re_124").await);
     assert!(!is_valid(&chain, "re_ph_0123456789abcdefghijABCDEFGHIJ01000000").await);
+}
+
+/// What was read before a key was removed is not believed after it.
+#[tokio::test]
+async fn an_answer_that_a_change_overtook_is_forgotten() {
+    let chain: Arc<OnceLock<KeyChain>> = Arc::default();
+    let changed = Arc::clone(&chain);
+    let mut store = MockApiKeyStore::new();
+    store.expect_used().returning(|_, _| Ok(()));
+    store.expect_find().times(1).returning(move |_| {
+        // Removed between the read and its answer.
+        changed.get().expect("it is there").forget();
+        Ok(Some(stored(None)))
+    });
+    store.expect_find().times(1).returning(|_| Ok(None));
+    let chain = chain.get_or_init(|| KeyChain::new(KeyRing::default(), Arc::new(store), clock()));
+    let key = KeySecret::generate().expect("sound");
+    assert!(is_valid(chain, key.reveal()).await, "as it was then");
+    assert!(!is_valid(chain, key.reveal()).await);
 }

@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,8 @@ pub struct KeyChain {
     store: Arc<dyn ApiKeyStore>,
     clock: Arc<dyn Clock>,
     known: Mutex<HashMap<KeyHash, Known>>,
+    /// How often keys were changed through this process.
+    changes: AtomicU64,
 }
 
 impl fmt::Debug for KeyChain {
@@ -55,6 +60,7 @@ impl KeyChain {
             store,
             clock,
             known: Mutex::default(),
+            changes: AtomicU64::new(0),
         }
     }
 
@@ -77,6 +83,7 @@ impl KeyChain {
         {
             return Ok(known.valid(now));
         }
+        let changes = self.changes.load(Ordering::Acquire);
         let key = self.store.find(hash).await?;
         if let Some(key) = &key {
             self.used(key, now).await;
@@ -88,6 +95,10 @@ impl KeyChain {
         };
         let found = known.valid(now);
         let mut all = self.known();
+        if self.changes.load(Ordering::Acquire) != changes {
+            // It was read before the change, and is not to be believed after it.
+            return Ok(found);
+        }
         if all.len() >= REMEMBERED {
             all.clear();
         }
@@ -97,7 +108,9 @@ impl KeyChain {
 
     /// Stored keys were changed through this process: they are asked for anew.
     pub fn forget(&self) {
-        self.known().clear();
+        let mut known = self.known();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        known.clear();
     }
 
     /// That a key was used is worth little: where it cannot be written, the request goes on.
